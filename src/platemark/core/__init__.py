@@ -1,0 +1,1 @@
+"""What things are: nouns, states, errors and ports. Pure: standard library and pydantic, no I/O."""

@@ -1,0 +1,63 @@
+"""Events: append-only facts that feed SSE, webhooks and the audit chain."""
+
+from typing import Literal, get_args
+
+from platemark.core.base import JsonObject, Noun, Timestamp
+
+EventType = Literal[
+    "generation.accepted",
+    "generation.started",
+    "generation.progress",
+    "generation.preview",
+    "generation.delayed",
+    "generation.succeeded",
+    "generation.failed",
+    "generation.blocked",
+    "generation.canceled",
+    "generation.expired",
+    "generation.cancel_requested",
+    "generation.retried",
+    "generation.dismissed",
+    "attempt.opened",
+    "attempt.accepted",
+    "attempt.ended",
+    "image.stored",
+    "image.uploaded",
+    "image.inspected",
+    "image.deleted",
+    "review.opened",
+    "review.expired",
+    "key.created",
+    "key.rotated",
+    "key.revoked",
+    "project.created",
+    "person.created",
+    "text.erased",
+]
+EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+# Frequent and worthless afterwards: streamed, never chained.
+TRANSIENT: frozenset[str] = frozenset({"generation.progress", "generation.preview"})
+ENDINGS: frozenset[str] = frozenset(
+    {
+        "generation.succeeded",
+        "generation.failed",
+        "generation.blocked",
+        "generation.canceled",
+        "generation.expired",
+    }
+)
+
+
+class Event(Noun):
+    """One fact. `data` holds ids, states, codes, numbers and digests only: never prompts, names or addresses.
+
+    `seq` is given by the store and grows; it is the SSE event id.
+    """
+
+    seq: int = 0
+    project: str
+    type: EventType
+    generation: str | None = None
+    image: str | None = None
+    at: Timestamp
+    data: JsonObject = {}

@@ -1,0 +1,114 @@
+"""A generation: one accepted request and its images; the resource that clients poll."""
+
+from typing import Literal
+
+from platemark.core.base import JsonObject, Noun, Part, Timestamp
+from platemark.core.errors import Conflict
+from platemark.core.model import Operation, OutputFormat
+from platemark.core.money import Cost
+from platemark.core.request import Lane, ResponseFormat
+
+GenerationStatus = Literal["queued", "held", "running", "succeeded", "failed", "blocked", "canceled", "expired"]
+TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "blocked", "canceled", "expired"})
+GENERATION_MOVES: dict[str, frozenset[str]] = {
+    "queued": frozenset({"running", "canceled", "expired", "failed"}),
+    "held": frozenset({"queued", "blocked", "expired", "canceled"}),
+    "running": frozenset({"queued", "succeeded", "failed", "blocked", "canceled", "expired"}),
+    # `retry` by a person starts a failed generation again; every other end is final.
+    "failed": frozenset({"queued"}),
+    **{end: frozenset[str]() for end in ("succeeded", "blocked", "canceled", "expired")},
+}
+
+
+class Warning(Part):
+    """Something that was changed or dropped on the way, said out loud (promise P3)."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class Parameters(Part):
+    """What is really asked of the provider, after defaults and drops. `seed` is the first image's."""
+
+    width: int
+    height: int
+    steps: int
+    cfg_scale: float
+    seed: int
+    n: int
+    scheduler: str | None = None
+    strength: float | None = None
+
+
+class PromptText(Noun):
+    """Personal text of one generation, the only place that holds it. Erasing sets `body` and `salt` to None."""
+
+    project: str
+    salt: str | None
+    body: JsonObject | None
+    created_at: Timestamp
+    erased_at: Timestamp | None = None
+
+
+class Generation(Noun):
+    """`id` is also the workflow's. Prompt and user lie in `text` (a PromptText id)."""
+
+    project: str
+    key: str
+    status: GenerationStatus
+    operation: Operation
+    lane: Lane
+    requested_model: str | None
+    model: str
+    model_revision: str | None = None
+    parameters: Parameters
+    text: str
+    text_sha256: str
+    user_sha256: str | None = None
+    role: str | None = None
+    audience: str | None = None
+    tags: dict[str, str] = {}
+    warnings: tuple[Warning, ...] = ()
+    dropped: tuple[str, ...] = ()
+    response_format: ResponseFormat = "url"
+    output_format: OutputFormat = "png"
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+    start_by: Timestamp
+    retry_at: Timestamp | None = None
+    cancel_requested_at: Timestamp | None = None
+    needs_attention: bool = False
+    runs: int = 0
+    failures: int = 0
+    crashes: int = 0
+    cost_status: Literal["estimated", "settled", "unknown"] = "estimated"
+    cost_micro_usd: int | None = None
+    cost_basis: str = ""
+    error: JsonObject | None = None
+
+    @property
+    def done(self) -> bool:
+        """True once no flow will change it by itself."""
+        return self.status in TERMINAL
+
+    @property
+    def cost(self) -> Cost:
+        """What it cost as far as is known."""
+        return Cost(status=self.cost_status, micro_usd=self.cost_micro_usd, basis=self.cost_basis)
+
+
+class IdempotencyKey(Noun):
+    """Binds a client's key to one generation. `id` is SHA-256 of project and key; its uniqueness is the guarantee."""
+
+    project: str
+    body_sha256: str
+    generation: str
+    created_at: Timestamp
+
+
+def check_move(kind: str, moves: dict[str, frozenset[str]], old: str, new: str) -> None:
+    """Raise Conflict when `old → new` is not a transition of this noun."""
+    if new not in moves[old]:
+        raise Conflict(f"This {kind} is {old} and cannot become {new}. Read it again for its present state.")

@@ -1,0 +1,85 @@
+"""Images, the blobs that hold their bytes, and their moderation and publication states."""
+
+from typing import Literal
+
+from platemark.core.base import Noun, Timestamp
+
+MediaType = Literal["image/png", "image/jpeg", "image/webp"]
+MEDIA_TYPES: dict[str, MediaType] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+EXTENSIONS: dict[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+Origin = Literal["generated", "uploaded"]
+ModerationState = Literal["not_evaluated", "allowed", "labelled", "in_review", "blocked"]
+PublicationState = Literal["draft", "held", "published", "withdrawn", "rejected"]
+
+MODERATION_MOVES: dict[str, frozenset[str]] = {
+    "not_evaluated": frozenset({"allowed", "labelled", "in_review", "blocked"}),
+    "allowed": frozenset({"labelled", "in_review", "blocked"}),
+    "labelled": frozenset({"allowed", "in_review", "blocked"}),
+    "in_review": frozenset({"allowed", "labelled", "blocked"}),
+    "blocked": frozenset(),
+}
+PUBLICATION_MOVES: dict[str, frozenset[str]] = {
+    "draft": frozenset({"held", "published", "rejected"}),
+    "held": frozenset({"published", "rejected"}),
+    "published": frozenset({"withdrawn"}),
+    "withdrawn": frozenset(),
+    "rejected": frozenset(),
+}
+
+
+class Blob(Noun):
+    """Bytes under their content hash. `id` is `project/sha256`, also their key in the blob store."""
+
+    project: str
+    sha256: str
+    size: int
+    media_type: str
+    created_at: Timestamp
+
+
+class Image(Noun):
+    """One picture. `sha256` is of the stored file, `original_sha256` of what the provider or uploader gave."""
+
+    project: str
+    generation: str | None
+    index: int
+    origin: Origin
+    created_at: Timestamp
+    seed: int | None = None
+    width: int
+    height: int
+    media_type: str
+    sha256: str
+    original_sha256: str
+    parents: tuple[str, ...] = ()
+    moderation_state: ModerationState
+    reason_code: str | None = None
+    inspection: str | None = None
+    credential_state: str
+    credential_signer: str | None = None
+    deleted_at: Timestamp | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Held and blocked images give no bytes (promise P6)."""
+        return self.deleted_at is None and self.moderation_state not in ("in_review", "blocked")
+
+
+class Publication(Noun):
+    """One release of an image to an audience."""
+
+    project: str
+    image: str
+    state: PublicationState
+    audience: str | None = None
+    created_at: Timestamp
+    changed_at: Timestamp
+
+
+class Fingerprint(Noun):
+    """The registry's entry for an image (`id` is the image's). `pdq` is 64 hexadecimal digits, `quality` 0 to 100."""
+
+    project: str
+    sha256: str
+    pdq: str
+    quality: int

@@ -1,0 +1,86 @@
+"""Signals and verdicts: what was measured, and what the policy made of it."""
+
+from typing import Literal
+
+from platemark.core.base import JsonObject, Noun, Part, Timestamp
+
+Decision = Literal["allow", "label", "review", "block"]
+Stage = Literal["before_request", "after_response", "before_publish"]
+ReviewStatus = Literal["not_required", "pending", "claimed", "approved", "rejected", "expired"]
+LATTICE: tuple[Decision, ...] = ("allow", "label", "review", "block")
+STATE_OF: dict[Decision, Literal["allowed", "labelled", "in_review", "blocked"]] = {
+    "allow": "allowed",
+    "label": "labelled",
+    "review": "in_review",
+    "block": "blocked",
+}
+
+
+def strictest(*decisions: Decision) -> Decision:
+    """The join of the lattice block > review > label > allow; `allow` of nothing."""
+    return LATTICE[max(map(LATTICE.index, decisions), default=0)]
+
+
+class Signal(Part):
+    """One measurement. `evaluated` is False when the detector could not look (promise P5); then `score` is None."""
+
+    detector: str
+    version: str
+    category: str
+    evaluated: bool = True
+    score: float | None = None
+    evidence: JsonObject = {}
+
+
+class Ruling(Part):
+    """What a policy makes of signals. `severity` 0 to 3: none, low, medium, high."""
+
+    decision: Decision
+    reason_code: str | None = None
+    secondary_codes: tuple[str, ...] = ()
+    severity: int = 0
+    rule_ids: tuple[str, ...] = ()
+    policy_version: str
+
+
+class Verdict(Noun):
+    """A ruling on one subject at one stage, as it is kept. `input_sha256` names what was looked at."""
+
+    project: str
+    generation: str | None
+    image: str | None = None
+    stage: Stage
+    decision: Decision
+    blocked_by_provider: bool = False
+    blocked_by_app_policy: bool = False
+    reason_code: str | None = None
+    secondary_codes: tuple[str, ...] = ()
+    severity: int = 0
+    review_status: ReviewStatus = "not_required"
+    signals: tuple[Signal, ...] = ()
+    rule_ids: tuple[str, ...] = ()
+    policy_version: str
+    input_sha256: str
+    created_at: Timestamp
+
+
+class Review(Noun):
+    """A case that waits for a person. Timers escalate or expire it, never approve."""
+
+    project: str
+    generation: str | None
+    image: str | None
+    verdict: str
+    state: Literal["pending", "claimed", "approved", "rejected", "sent_back", "expired"]
+    level: int = 1
+    reason_code: str | None
+    created_at: Timestamp
+    expires_at: Timestamp
+    decided_at: Timestamp | None = None
+
+
+REVIEW_MOVES: dict[str, frozenset[str]] = {
+    "pending": frozenset({"claimed", "approved", "rejected", "sent_back", "expired"}),
+    "claimed": frozenset({"pending", "approved", "rejected", "sent_back", "expired"}),
+    **{end: frozenset[str]() for end in ("approved", "rejected", "sent_back", "expired")},
+}

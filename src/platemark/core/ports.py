@@ -1,0 +1,303 @@
+"""Every seam: what flows need from the outside, as Protocols, and the Platform that carries them.
+
+Contract suites in `platemark.testing` run on every implementation.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from platemark.core.audit import AuditLine
+from platemark.core.base import Noun
+from platemark.core.event import Event
+from platemark.core.generation import Generation
+from platemark.core.ids import Prefix
+from platemark.core.inspection import Finding
+from platemark.core.limits import Limits
+from platemark.core.model import Model
+from platemark.core.moderation import Ruling, Signal, Stage
+from platemark.core.money import Cost
+from platemark.core.updates import Order, Update
+
+N = TypeVar("N", bound=Noun)
+
+
+class Clock(Protocol):
+    """Time. `now` is UTC; `monotonic` is seconds that only grow."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Ids(Protocol):
+    """Identifiers and randomness."""
+
+    def new(self, prefix: Prefix) -> str: ...
+    def seed(self) -> int:
+        """A seed, 0 to 2**32 - 1."""
+        ...
+
+    def secret(self, length: int) -> str:
+        """`length` random bytes in hexadecimal, fit for secrets and salts."""
+        ...
+
+    def fraction(self) -> float:
+        """Uniform in [0, 1): jitter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A list request. `equals` maps field names to a value or to a tuple of values; `tags` must all match."""
+
+    project: str
+    limit: int = 20
+    cursor: str | None = None
+    equals: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[N]):
+    """Newest first. `next_cursor` is None on the last page."""
+
+    data: tuple[N, ...]
+    next_cursor: str | None
+
+
+class Reading(Protocol):
+    """Reads of one consistent moment."""
+
+    async def get(self, kind: type[N], id: str) -> N:
+        """The noun with this id. Raises NotFound."""
+        ...
+
+    async def find(self, kind: type[N], id: str) -> N | None: ...
+
+    async def all(self, kind: type[N], *, order_by: str = "id", limit: int | None = None, **equals: Any) -> list[N]:
+        """Rows whose fields equal the given values (a tuple or frozenset: any of them; None: is null)."""
+        ...
+
+    async def before(self, kind: type[N], field: str, moment: datetime, *, limit: int = 100, **equals: Any) -> list[N]:
+        """Rows whose timestamp `field` lies before `moment`, oldest first."""
+        ...
+
+    async def page(self, kind: type[N], query: Query) -> Page[N]:
+        """One page, newest id first. Raises InvalidRequest for a cursor that is not ours."""
+        ...
+
+    async def events(
+        self, project: str, *, generation: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[Event]:
+        """Events with `seq` greater than `after`, oldest first."""
+        ...
+
+    async def chain(self, project: str, *, after: int = 0, limit: int = 1000) -> list[AuditLine]:
+        """Lines of the project's chain with `seq` greater than `after`, in order."""
+        ...
+
+    async def chain_span(
+        self, project: str, *, generation: str | None = None, image: str | None = None
+    ) -> tuple[int, int] | None:
+        """First and last chain line about a generation or image; None when there is none."""
+        ...
+
+
+class Transaction(Reading, Protocol):
+    """Reads and writes that happen together or not at all."""
+
+    async def add(self, *nouns: Noun) -> None:
+        """Insert. Raises Conflict when an id, or another unique field, is taken."""
+        ...
+
+    async def change(self, noun: N, **changes: Any) -> N:
+        """Compare-and-set: the row must still be in the state that `noun` shows, and the move must be allowed.
+
+        Raises Conflict otherwise. Returns the new value.
+        """
+        ...
+
+    async def remove(self, noun: Noun) -> None: ...
+
+    async def emit(self, event: Event) -> Event:
+        """Append the event and, unless it is transient, its line in the audit chain. Returns it with its `seq`."""
+        ...
+
+
+class Store(Protocol):
+    """Where nouns live. A transaction is opened by the flow, so that it can be seen."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    def reading(self) -> AbstractAsyncContextManager[Reading]: ...
+    async def check(self) -> None:
+        """Raise DatabaseUnavailable when a trivial query fails."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes by key. Keys are `project/sha256`, so equal content is one object."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Create-only; existing content is success. Raises StorageFull, StorageUnavailable."""
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """Raises NotFound, StorageUnavailable."""
+        ...
+
+    async def exists(self, key: str) -> bool: ...
+    async def delete(self, key: str) -> None:
+        """Missing is success."""
+        ...
+
+    async def check(self) -> None:
+        """Raise StorageUnavailable or StorageFull when nothing can be written."""
+        ...
+
+
+class Provider(Protocol):
+    """Makes images for its models. `free_repeat`: asking again costs nothing, so an unknown outcome is repeated."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def models(self) -> Mapping[str, Model]: ...
+    @property
+    def free_repeat(self) -> bool: ...
+    @property
+    def concurrency(self) -> int: ...
+
+    def estimate(self, order: Order) -> Cost: ...
+
+    def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
+        """Updates until the work is done; closing the iterator cancels it.
+
+        With a ticket, work that was accepted before is waited for, not bought again. Raises ProviderError and its
+        kinds, BlockedByProvider, ModelUnavailable.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raise what stands in the way of working: a missing key, missing weights."""
+        ...
+
+
+class TextDetector(Protocol):
+    """Measures text. A detector that cannot look returns a Signal with `evaluated=False`; it does not raise."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+    async def look(self, texts: Mapping[str, str]) -> Sequence[Signal]:
+        """Signals for named strings (`prompt`, `negative_prompt`, …)."""
+        ...
+
+
+class ImageDetector(Protocol):
+    """Measures one encoded image."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+    async def look(self, data: bytes) -> Sequence[Signal]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a policy may look at besides signals."""
+
+    stage: Stage
+    role: str | None = None
+    audience: str | None = None
+
+
+class Policy(Protocol):
+    """Versioned, pure rules."""
+
+    @property
+    def version(self) -> str: ...
+
+    def rule(self, signals: Sequence[Signal], circumstances: Circumstances) -> Ruling: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a credential says about an image. `digital_source_type` is an IPTC NewsCodes URI; `when` is ISO 8601."""
+
+    image: str
+    title: str
+    digital_source_type: str
+    software: str
+    model: str | None
+    when: str
+
+
+class Provenance(Protocol):
+    """Seals images with a C2PA credential and reads what any image says about itself."""
+
+    @property
+    def signer(self) -> str: ...
+
+    async def seal(self, data: bytes, media_type: str, claim: Claim) -> bytes:
+        """The same picture with XMP digital source type and credential. Raises SealFailed."""
+        ...
+
+    async def read(self, data: bytes, media_type: str) -> tuple[Finding, ...]:
+        """Findings of kind `c2pa` and `metadata`; a broken or absent credential is a finding, not an error."""
+        ...
+
+
+class Jobs(Protocol):
+    """The durable runtime. What is submitted is run to its end, also after a crash."""
+
+    async def submit(self, generation: Generation, *, delay: float = 0.0) -> None:
+        """Idempotent for one (generation, runs). `delay` in seconds."""
+        ...
+
+    async def check(self) -> None: ...
+
+
+class Notices(Protocol):
+    """Wake-ups inside one process. Only a hint: whoever waits looks at the store again."""
+
+    def tell(self, topic: str) -> None: ...
+
+    async def wait(self, topic: str, seconds: float) -> None:
+        """Return when the topic is told, or after `seconds`."""
+        ...
+
+
+class Budget(Protocol):
+    """Reserves what a generation may cost. Raises BudgetExceeded."""
+
+    async def reserve(self, project: str, cost: Cost) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """All ports, filled by `wiring`. Flows receive it and nothing else."""
+
+    clock: Clock
+    ids: Ids
+    store: Store
+    blobs: Blobs
+    jobs: Jobs
+    notices: Notices
+    budget: Budget
+    providers: Mapping[str, Provider]
+    aliases: Mapping[str, str]
+    text_detectors: tuple[TextDetector, ...]
+    image_detectors: tuple[ImageDetector, ...]
+    policy: Policy
+    provenance: Provenance
+    limits: Limits
+    url_secret: bytes = field(repr=False)

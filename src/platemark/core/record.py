@@ -1,0 +1,116 @@
+"""The record: everything about one image, one document (design: the record outlives the image, promise P8)."""
+
+from typing import Any
+
+from platemark.core.base import JsonObject, Part, Timestamp
+from platemark.core.generation import Warning
+from platemark.core.money import Cost
+
+
+class RecordImage(Part):
+    """The picture itself. `stored` is False once the bytes were deleted."""
+
+    id: str
+    index: int
+    origin: str
+    created_at: Timestamp
+    seed: int | None
+    sha256: str
+    original_sha256: str
+    media_type: str
+    width: int
+    height: int
+    stored: bool
+    deleted_at: Timestamp | None
+    parents: tuple[str, ...]
+    moderation_state: str
+    reason_code: str | None
+
+
+class RecordRequest(Part):
+    """What was asked. Prompt and user are None once erased."""
+
+    generation: str
+    project: str
+    user: str | None
+    role: str | None
+    audience: str | None
+    key: str
+    operation: str
+    lane: str
+    prompt: str | None
+    negative_prompt: str | None
+    text_sha256: str
+    text_erased_at: Timestamp | None
+    prompt_version: str | None
+    parameters: JsonObject
+    requested_model: str | None
+    model: str
+    model_revision: str | None
+    tags: dict[str, str]
+    dropped: tuple[str, ...]
+    warnings: tuple[Warning, ...]
+    accepted_at: Timestamp
+
+
+class RecordAttempt(Part):
+    """One call to the provider, with its raw answer."""
+
+    id: str
+    provider: str
+    ticket: str | None
+    state: str
+    sent_at: Timestamp | None
+    finished_at: Timestamp | None
+    provider_request_id: str | None
+    response: JsonObject | None
+    error: JsonObject | None
+    cost: Cost
+
+
+class RecordUsage(Part):
+    """Times in milliseconds, and what it cost in all."""
+
+    queue_ms: int | None
+    run_ms: int | None
+    attempts: int
+    cost: Cost
+
+
+class RecordChain(Part):
+    """Where the audit chain speaks of it. `verified` is the result of recomputing the chain up to `last_seq`."""
+
+    first_seq: int | None
+    last_seq: int | None
+    head: str
+    verified: bool
+
+
+class Record(Part):
+    """`request` is None for an uploaded image; parts that are not built or not switched on say so."""
+
+    image: RecordImage
+    request: RecordRequest | None
+    attempts: tuple[RecordAttempt, ...]
+    moderation: tuple[JsonObject, ...]
+    inspection: JsonObject | None
+    reviews: tuple[JsonObject, ...]
+    publications: tuple[JsonObject, ...]
+    credential: JsonObject | None
+    watermark: dict[str, Any] | None
+    usage: RecordUsage | None
+    licence: JsonObject | None
+    chain: RecordChain
+
+
+class GenerationRecord(Part):
+    """The record of a generation: its request and the records of its images."""
+
+    generation: JsonObject
+    request: RecordRequest
+    attempts: tuple[RecordAttempt, ...]
+    moderation: tuple[JsonObject, ...]
+    reviews: tuple[JsonObject, ...]
+    images: tuple[Record, ...]
+    usage: RecordUsage
+    chain: RecordChain

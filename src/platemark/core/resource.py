@@ -1,0 +1,217 @@
+"""The shapes of the API's answers, shared by server and SDK. Clients ignore fields that they do not know."""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from platemark.core.base import JsonObject, Timestamp
+from platemark.core.money import Cost
+
+T = TypeVar("T")
+
+
+class Resource(BaseModel):
+    """Additive within a major version."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ImageModeration(Resource):
+    """The state that screening left the image in."""
+
+    state: str
+    reason_code: str | None = None
+
+
+class ImageInspection(Resource):
+    """The inspection's outcome; the whole is under `/v1/inspections/{id}`."""
+
+    id: str
+    verdict: str
+    tier: str
+
+
+class ImagePublication(Resource):
+    """Where the image stands on its way out."""
+
+    id: str
+    state: str
+
+
+class ImageResource(Resource):
+    """A picture. `url` needs the project's key until the image is published; `b64_json` only where it was asked for."""
+
+    id: str
+    object: str = "image"
+    generation: str | None = None
+    origin: str = "generated"
+    index: int
+    seed: int | None
+    width: int
+    height: int
+    media_type: str
+    sha256: str
+    created_at: Timestamp
+    url: str | None
+    url_expires_at: Timestamp | None
+    b64_json: str | None = None
+    moderation: ImageModeration
+    inspection: ImageInspection | None
+    publication: ImagePublication | None
+    deleted_at: Timestamp | None = None
+
+
+class WarningResource(Resource):
+    """Something that was changed or dropped on the way."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class Links(Resource):
+    """Where to go on; follow these, do not build them."""
+
+    self: str
+    events: str
+    cancel: str
+    record: str
+
+
+class ProgressResource(Resource):
+    """`done` of `total` steps of picture `index`."""
+
+    index: int
+    done: int
+    total: int
+
+
+class GenerationResource(Resource):
+    """A generation as clients see it."""
+
+    id: str
+    object: str = "generation"
+    status: str
+    operation: str
+    model: str
+    requested_model: str | None
+    lane: str
+    parameters: dict[str, Any]
+    tags: dict[str, str] = {}
+    warnings: tuple[WarningResource, ...]
+    retry_at: Timestamp | None
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None
+    needs_attention: bool
+    cost: Cost
+    error: JsonObject | None
+    images: tuple[ImageResource, ...]
+    urls: Links
+
+
+class ListResource(Resource, Generic[T]):
+    """One page, newest first."""
+
+    object: str = "list"
+    data: tuple[T, ...]
+    next_cursor: str | None
+    has_more: bool
+
+
+class ModelResource(Resource):
+    """A model and what it can do."""
+
+    id: str
+    object: str = "model"
+    provider: str
+    revision: str | None
+    licence: str | None
+    licence_note: str | None
+    description: str
+    capabilities: dict[str, Any]
+    aliases: tuple[str, ...] = ()
+
+
+class ProviderResource(Resource):
+    """A configured provider. `state` is `ok` or `failed`; `code` says what stands in its way."""
+
+    id: str
+    object: str = "provider"
+    models: tuple[str, ...]
+    concurrency: int
+    state: str
+    code: str | None = None
+
+
+class KeyResource(Resource):
+    """An API key. `secret` is there only in the answer that makes it; `hint` is its visible beginning."""
+
+    id: str
+    object: str = "api_key"
+    project: str
+    person: str | None
+    name: str
+    hint: str
+    scopes: tuple[str, ...]
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    revoked_at: Timestamp | None
+    replaced_by: str | None
+    secret: str | None = None
+
+
+class ProjectResource(Resource):
+    """A tenant."""
+
+    id: str
+    object: str = "project"
+    name: str
+    created_at: Timestamp
+    disabled_at: Timestamp | None
+
+
+class EventResource(Resource):
+    """One fact. `seq` grows and is what `after` takes."""
+
+    id: str
+    object: str = "event"
+    seq: int
+    type: str
+    generation: str | None
+    image: str | None
+    at: Timestamp
+    data: JsonObject
+
+
+class InspectionResource(Resource):
+    """What was read from one image, and what that amounts to."""
+
+    id: str
+    object: str = "inspection"
+    image: str | None
+    verdict: str
+    tier: str
+    confidence: JsonObject
+    is_proof: bool = False
+    evidence: tuple[JsonObject, ...]
+    limits: tuple[str, ...]
+    input: JsonObject
+    versions: dict[str, str]
+    timings_ms: dict[str, float]
+    created_at: Timestamp
+
+
+class Problem(Resource):
+    """RFC 9457 problem document. `reason_code` is the policy's, where a policy decided."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None = None
+    retryable: bool = False
+    reason_code: str | None = None
+    generation: str | None = None
+    errors: tuple[JsonObject, ...] = ()

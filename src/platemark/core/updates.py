@@ -1,0 +1,79 @@
+"""What a provider tells while it works, and what it is asked to do."""
+
+from dataclasses import dataclass, field
+
+from platemark.core.base import JsonObject
+from platemark.core.generation import Parameters, Warning
+from platemark.core.model import Operation
+from platemark.core.money import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One call to a provider: final strings and numbers, one seed per picture. `previews` asks for previews."""
+
+    model: str
+    operation: Operation
+    prompt: str
+    negative_prompt: str | None
+    parameters: Parameters
+    seeds: tuple[int, ...]
+    idempotency_key: str
+    previews: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took the work under its own id; stored before waiting."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` steps of picture `index`."""
+
+    done: int
+    total: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A small picture of the present state: encoded bytes, never stored as an image."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    step: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One finished picture as the provider gave it (encoded bytes). `flags` are the provider's words about it."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    index: int
+    seed: int | None
+    warnings: tuple[Warning, ...] = ()
+    flags: JsonObject = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """What the call cost, when the provider says so."""
+
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider's raw answer without image bytes: kept with the attempt, beside its request id."""
+
+    response: JsonObject
+    request_id: str | None = None
+    model_revision: str | None = None
+
+
+Update = Accepted | Progress | Preview | Picture | Charged | Answered
