@@ -1,0 +1,219 @@
+"""Accept: everything that is checked and written before a generation exists, in one transaction."""
+
+import hashlib
+from dataclasses import dataclass
+
+from platemark.core.audit import canonical, salted_digest
+from platemark.core.base import JsonObject
+from platemark.core.capability import check
+from platemark.core.errors import BlockedByAppPolicy, Conflict, IdempotencyKeyReused
+from platemark.core.generation import Generation, GenerationStatus, IdempotencyKey, PromptText, Warning
+from platemark.core.model import Model
+from platemark.core.moderation import Decision, Verdict
+from platemark.core.ports import Circumstances, Platform
+from platemark.core.problem import document
+from platemark.core.project import Principal
+from platemark.core.request import MAX_SEED, GenerationRequest
+from platemark.core.updates import Order
+from platemark.flows.note import open_review, tell
+from platemark.flows.resolve import models, resolve
+from platemark.flows.screen import screen_text, verdict
+from platemark.telemetry import GENERATIONS, logger
+
+log = logger(__name__)
+_STATUS: dict[Decision, GenerationStatus] = {"allow": "queued", "label": "queued", "review": "held", "block": "blocked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The generation, and whether it was there before under the same idempotency key."""
+
+    generation: Generation
+    replayed: bool
+
+
+async def accept(
+    platform: Platform, principal: Principal, request: GenerationRequest, *, idempotency_key: str | None = None
+) -> Acceptance:
+    """Check, screen and write down one request; start its work. Nothing is stored when it raises.
+
+    Raises Unsupported and InvalidRequest (all problems at once), NotAllowed, BudgetExceeded, IdempotencyKeyReused.
+    A request that the policy blocks or holds is stored as such and returned.
+    """
+    principal.require("images:write")
+    if request.role is not None:
+        principal.require("roles:assert")
+    key = _key(platform, principal, request, idempotency_key)
+    if key is not None and (known := await _replay(platform, key)) is not None:
+        return Acceptance(known, replayed=True)
+    model = resolve(platform, request.model)
+    generation, text, ruling = await _prepare(platform, principal, request, model)
+    try:
+        await _write(platform, generation, text, ruling, key)
+    except Conflict:
+        # Somebody else was faster with the same key: the unique row decides, not the clock.
+        known = await _replay(platform, key) if key is not None else None
+        if known is None:
+            raise
+        return Acceptance(known, replayed=True)
+    if generation.status == "queued":
+        await _submit(platform, generation)
+    return Acceptance(generation, replayed=False)
+
+
+def _key(
+    platform: Platform, principal: Principal, request: GenerationRequest, key: str | None
+) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    return IdempotencyKey(
+        id=hashlib.sha256(f"{principal.project}\n{key}".encode()).hexdigest(),
+        project=principal.project,
+        body_sha256=hashlib.sha256(canonical(request.model_dump(mode="json"))).hexdigest(),
+        generation="",
+        created_at=platform.clock.now(),
+    )
+
+
+async def _replay(platform: Platform, key: IdempotencyKey) -> Generation | None:
+    async with platform.store.reading() as read:
+        known = await read.find(IdempotencyKey, key.id)
+        if known is None:
+            return None
+        if known.body_sha256 != key.body_sha256:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for a request with another body. Send a new key for a new request.",
+                generation=known.generation,
+            )
+        return await read.get(Generation, known.generation)
+
+
+async def _prepare(
+    platform: Platform, principal: Principal, request: GenerationRequest, model: Model
+) -> tuple[Generation, PromptText, Verdict]:
+    # Seeds of one request count up, so the first must leave room.
+    seed = request.seed if request.seed is not None else min(platform.ids.seed(), MAX_SEED - 64)
+    parameters, dropped, warnings = check(request, model, models(platform), seed=seed)
+    negative = None if "negative_prompt" in dropped else request.negative_prompt
+    order = Order(
+        model=model.id,
+        operation=request.operation,
+        prompt=request.prompt,
+        negative_prompt=negative,
+        parameters=parameters,
+        seeds=(),
+        idempotency_key="",
+    )
+    cost = platform.providers[model.provider].estimate(order)
+    await platform.budget.reserve(principal.project, cost)
+    circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
+    texts = {"prompt": request.prompt} | ({"negative_prompt": negative} if negative else {})
+    ruling, signals, digest = await screen_text(platform, texts, circumstances)
+    text = _text(platform, principal, request, negative)
+    generation = Generation(
+        id=platform.ids.new("gen"),
+        project=principal.project,
+        key=principal.key,
+        status=_STATUS[ruling.decision],
+        operation=request.operation,
+        lane=request.lane,
+        requested_model=request.model,
+        model=model.id,
+        model_revision=model.revision,
+        parameters=parameters,
+        text=text.id,
+        text_sha256=salted_digest(text.salt or "", text.body or {}),
+        user_sha256=user_digest(principal.project, request.user) if request.user else None,
+        role=request.role,
+        audience=request.audience,
+        tags=request.tags,
+        warnings=(*_alias_warning(request, model), *warnings),
+        dropped=dropped,
+        response_format=request.response_format,
+        output_format=request.output_format,
+        created_at=text.created_at,
+        start_by=text.created_at + platform.limits.start_within,
+        cost_status=cost.status,
+        cost_micro_usd=cost.micro_usd,
+        cost_basis=cost.basis,
+    )
+    ruled = verdict(
+        platform, ruling, signals, digest, circumstances, project=principal.project, generation=generation.id
+    )
+    if generation.status == "blocked":
+        error = document(_refusal(ruled))
+        generation = generation.model_copy(update={"error": error, "finished_at": text.created_at})
+    return generation, text, ruled
+
+
+def user_digest(project: str, user: str) -> str:
+    """The form in which an end user's id may stand in an index."""
+    return hashlib.sha256(f"{project}\n{user}".encode()).hexdigest()
+
+
+def _text(platform: Platform, principal: Principal, request: GenerationRequest, negative: str | None) -> PromptText:
+    body: JsonObject = {"prompt": request.prompt, "negative_prompt": negative, "user": request.user}
+    return PromptText(
+        id=platform.ids.new("txt"),
+        project=principal.project,
+        salt=platform.ids.secret(16),
+        body=body,
+        created_at=platform.clock.now(),
+    )
+
+
+def _alias_warning(request: GenerationRequest, model: Model) -> tuple[Warning, ...]:
+    if request.model is None or request.model == model.id:
+        return ()
+    return (
+        Warning(
+            code="model_alias", field="model", message=f"{request.model} is an alias; {model.id} draws the picture."
+        ),
+    )
+
+
+def _refusal(ruled: Verdict) -> BlockedByAppPolicy:
+    return BlockedByAppPolicy(
+        f"The policy does not allow this request ({ruled.reason_code}). Change the prompt; if you think that this is "
+        "a mistake, tell the people who run this service the id of the generation.",
+        generation=ruled.generation,
+        code=ruled.reason_code,
+    )
+
+
+async def _write(
+    platform: Platform, generation: Generation, text: PromptText, ruled: Verdict, key: IdempotencyKey | None
+) -> None:
+    async with platform.store.transaction() as tx:
+        if key is not None:
+            await tx.add(key.model_copy(update={"generation": generation.id}))
+        await tx.add(text, generation, ruled)
+        await tell(
+            platform,
+            tx,
+            "generation.accepted",
+            generation,
+            status=generation.status,
+            model=generation.model,
+            operation=generation.operation,
+            lane=generation.lane,
+            key=generation.key,
+            text_sha256=generation.text_sha256,
+            decision=ruled.decision,
+            reason_code=ruled.reason_code,
+            policy_version=ruled.policy_version,
+        )
+        if generation.status == "held":
+            await open_review(platform, tx, generation, ruled)
+        if generation.status == "blocked":
+            await tell(platform, tx, "generation.blocked", generation, status="blocked", reason_code=ruled.reason_code)
+    if generation.done:
+        GENERATIONS.labels(generation.status, generation.model, generation.lane).inc()
+
+
+async def _submit(platform: Platform, generation: Generation) -> None:
+    try:
+        await platform.jobs.submit(generation)
+    except Exception:
+        # It is accepted and written down: the sweeper submits it again.
+        log.exception("submit.failed", generation=generation.id)

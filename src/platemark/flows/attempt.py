@@ -1,0 +1,258 @@
+"""Attempts: written before they are sent, settled after a crash, closed with what came of them (promise P2)."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from platemark.core.attempt import ATTEMPT_OPEN, Attempt, AttemptState, Output
+from platemark.core.errors import (
+    Blocked,
+    EngineCrashed,
+    GenerationCanceled,
+    GenerationExpired,
+    OutcomeUnknown,
+    PlatemarkError,
+    ProviderRateLimited,
+)
+from platemark.core.generation import Generation
+from platemark.core.money import Cost, Usage
+from platemark.core.ports import Platform, Provider, Transaction
+from platemark.core.problem import document
+from platemark.core.updates import Answered
+from platemark.flows.end import End, end, ended
+from platemark.flows.note import tell
+from platemark.telemetry import ATTEMPTS, logger
+
+log = logger(__name__)
+FREE = Cost(status="settled", micro_usd=0, basis="nothing was sent")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a generation stands: pictures to develop, ended, or to be tried again after `delay` seconds."""
+
+    kind: Literal["made", "ended", "retry"]
+    delay: float = 0.0
+
+
+class Superseded(Exception):
+    """The attempt was settled by another worker while this one was still at it."""
+
+
+@dataclass
+class Gathered:
+    """What came in during one call."""
+
+    outputs: list[Output] = field(default_factory=list[Output])
+    cost: Cost | None = None
+    answer: Answered | None = None
+
+
+async def latest(platform: Platform, generation: Generation) -> Attempt | None:
+    """The newest attempt of a generation."""
+    async with platform.store.reading() as read:
+        attempts = await read.all(Attempt, generation=generation.id, order_by="number")
+    return attempts[-1] if attempts else None
+
+
+async def open_attempt(platform: Platform, generation: Generation, provider: Provider) -> Attempt:
+    """The attempt to go on with: one that already succeeded, one that is resumed by its ticket, or a new one.
+
+    Raises OutcomeUnknown when a call was interrupted that may have cost money and cannot be asked about.
+    """
+    last = await latest(platform, generation)
+    if last is not None and (last.state in ("succeeded", "partial") or (last.state == "accepted" and last.ticket)):
+        return last
+    if last is not None and last.state in ATTEMPT_OPEN:
+        await _settle_interrupted(platform, last, provider)
+    number = last.number + 1 if last else 1
+    if number > platform.limits.max_interruptions:
+        raise OutcomeUnknown(f"The work was interrupted {number - 1} times. Look at the server's log before retrying.")
+    attempt = Attempt(
+        id=platform.ids.new("att"),
+        project=generation.project,
+        generation=generation.id,
+        number=number,
+        provider=provider.name,
+        state="prepared",
+        created_at=platform.clock.now(),
+    )
+    async with platform.store.transaction() as tx:
+        await tx.add(attempt)
+        await tell(
+            platform, tx, "attempt.opened", generation, attempt=attempt.id, number=number, provider=provider.name
+        )
+    return attempt
+
+
+async def _settle_interrupted(platform: Platform, attempt: Attempt, provider: Provider) -> None:
+    """A crash left this attempt open without a ticket: say so, and let it be repeated only where a repeat is free."""
+    never_sent = attempt.state == "prepared"
+    error = OutcomeUnknown(
+        "The server stopped before this call was sent."
+        if never_sent
+        else "The server stopped during this call, and the provider gave no ticket to ask about it."
+    )
+    cost = FREE if never_sent or provider.free_repeat else None
+    await close(platform, attempt, "failed" if never_sent else "unknown", error=error, gathered=Gathered(cost=cost))
+    if not never_sent and not provider.free_repeat:
+        raise error
+
+
+async def sent(platform: Platform, attempt: Attempt) -> Attempt:
+    """Mark it as sent, before it is."""
+    if attempt.state != "prepared":
+        return attempt
+    async with platform.store.transaction() as tx:
+        return await tx.change(attempt, state="sent", sent_at=platform.clock.now())
+
+
+async def close(
+    platform: Platform,
+    attempt: Attempt,
+    state: AttemptState,
+    *,
+    gathered: Gathered,
+    error: PlatemarkError | None = None,
+) -> Attempt:
+    """Close in its own transaction. Raises Superseded when another worker has closed it."""
+    async with platform.store.transaction() as tx:
+        current = await tx.get(Attempt, attempt.id)
+        if current.state not in ATTEMPT_OPEN:
+            raise Superseded(attempt.id)
+        return await _close(platform, tx, current, state, gathered, error)
+
+
+async def _close(
+    platform: Platform,
+    tx: Transaction,
+    attempt: Attempt,
+    state: AttemptState,
+    gathered: Gathered,
+    error: PlatemarkError | None,
+) -> Attempt:
+    now, answer, cost = platform.clock.now(), gathered.answer, gathered.cost
+    cost = cost or Cost(status="unknown", micro_usd=None, basis="the provider did not say")
+    changes: dict[str, Any] = {
+        "state": state,
+        "finished_at": now,
+        "error": None if error is None else document(error),
+        "cost_status": cost.status,
+        "cost_micro_usd": cost.micro_usd,
+        "cost_basis": cost.basis,
+    }
+    if answer is not None:
+        changes |= {"response": answer.response, "provider_request_id": answer.request_id}
+    attempt = await tx.change(attempt, **changes)
+    await tx.add(
+        Usage(
+            id=platform.ids.new("use"),
+            project=attempt.project,
+            generation=attempt.generation,
+            attempt=attempt.id,
+            cost_status=cost.status,
+            micro_usd=cost.micro_usd,
+            basis=cost.basis,
+            created_at=now,
+        ),
+        *gathered.outputs,
+    )
+    generation = await tx.get(Generation, attempt.generation)
+    await tell(
+        platform,
+        tx,
+        "attempt.ended",
+        generation,
+        attempt=attempt.id,
+        state=state,
+        code=None if error is None else error.code,
+        cost_status=cost.status,
+        micro_usd=cost.micro_usd,
+    )
+    ATTEMPTS.labels(attempt.provider, state).inc()
+    return attempt
+
+
+async def after_failure(platform: Platform, generation_id: str, error: PlatemarkError, gathered: Gathered) -> Outcome:
+    """Close the attempt and decide: try again later, or end. One transaction."""
+    async with platform.store.transaction() as tx:
+        generation = await tx.get(Generation, generation_id)
+        attempts = await tx.all(Attempt, generation=generation.id, order_by="number")
+        if attempts and attempts[-1].state in ATTEMPT_OPEN:
+            await _close(platform, tx, attempts[-1], _attempt_state(error), gathered, error)
+        if generation.done:
+            return Outcome("ended")
+        delay = _delay(platform, generation, error)
+        if delay is not None:
+            return await _again(platform, tx, generation, error, delay)
+        generation = await end(platform, tx, generation, _end_of(error), error=error, needs_attention=error.retryable)
+    ended(platform, generation)
+    return Outcome("ended")
+
+
+def _attempt_state(error: PlatemarkError) -> AttemptState:
+    match error:
+        case Blocked():
+            return "refused"
+        case GenerationCanceled():
+            return "canceled"
+        case OutcomeUnknown():
+            return "unknown"
+        case _:
+            return "failed"
+
+
+def _end_of(error: PlatemarkError) -> End:
+    match error:
+        case Blocked():
+            return "blocked"
+        case GenerationCanceled():
+            return "canceled"
+        case GenerationExpired():
+            return "expired"
+        case _:
+            return "failed"
+
+
+def _delay(platform: Platform, generation: Generation, error: PlatemarkError) -> float | None:
+    """Seconds until the next try: full jitter under a doubling cap, above what the provider asked. None: give up."""
+    limits = platform.limits
+    if not error.retryable or isinstance(error, OutcomeUnknown | GenerationExpired):
+        return None
+    if isinstance(error, EngineCrashed) and generation.crashes + 1 >= limits.max_engine_crashes:
+        return None
+    if not isinstance(error, ProviderRateLimited) and generation.failures + 1 >= limits.max_attempts:
+        return None
+    ceiling = min(limits.retry_cap_seconds, limits.retry_base_seconds * 2 ** min(generation.runs, 16))
+    delay = (error.retry_after or 0.0) + platform.ids.fraction() * ceiling
+    left = (generation.start_by - platform.clock.now()).total_seconds()
+    return delay if delay < left else None
+
+
+async def _again(
+    platform: Platform, tx: Transaction, generation: Generation, error: PlatemarkError, delay: float
+) -> Outcome:
+    limited = isinstance(error, ProviderRateLimited)
+    await tx.change(
+        generation,
+        status="queued",
+        runs=generation.runs + 1,
+        retry_at=platform.clock.now() + timedelta(seconds=delay),
+        failures=generation.failures + (not limited),
+        crashes=generation.crashes + isinstance(error, EngineCrashed),
+    )
+    await tell(
+        platform, tx, "generation.delayed", generation, status="queued", code=error.code, seconds=round(delay, 3)
+    )
+    return Outcome("retry", delay)
+
+
+def total_cost(attempts: list[Attempt]) -> Cost:
+    """What all attempts cost together. One unknown makes the sum unknown: it is never a silent zero (promise P7)."""
+    unknown = [attempt for attempt in attempts if attempt.cost_status == "unknown"]
+    if unknown:
+        return Cost(
+            status="unknown", micro_usd=None, basis=f"{len(unknown)} of {len(attempts)} attempts have an unknown cost"
+        )
+    basis = "; ".join(dict.fromkeys(attempt.cost_basis for attempt in attempts))
+    return Cost(status="settled", micro_usd=sum(attempt.cost_micro_usd or 0 for attempt in attempts), basis=basis)

@@ -1,0 +1,128 @@
+"""Content: the one place where image bytes are given out. Every read looks at the image's state first (promise P6)."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from platemark.core.errors import Gone, NotAllowed, NotFound, Unauthenticated
+from platemark.core.event import Event
+from platemark.core.generation import Generation
+from platemark.core.image import Blob, Image, Publication
+from platemark.core.ports import Platform, Transaction
+from platemark.core.project import Principal
+from platemark.flows import look
+from platemark.flows.note import tell
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a picture."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    sha256: str
+    image: str | None
+
+
+def sign(platform: Platform, image_id: str) -> tuple[str, datetime]:
+    """An expiring path to an image's bytes, and when it ends. It opens nothing by itself before publication."""
+    ends = platform.clock.now() + platform.limits.url_lifetime
+    # Rounded up to whole minutes, so that a client and its caches see the same URL for a while.
+    expires = (int(ends.timestamp()) // 60 + 1) * 60
+    path = f"/v1/images/{image_id}/content?expires={expires}&signature={_signature(platform, image_id, expires)}"
+    return path, datetime.fromtimestamp(expires, tz=ends.tzinfo)
+
+
+def _signature(platform: Platform, image_id: str, expires: int) -> str:
+    return hmac.new(platform.url_secret, f"{image_id}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+async def read(
+    platform: Platform,
+    principal: Principal | None,
+    image_id: str,
+    *,
+    expires: int | None = None,
+    signature: str | None = None,
+) -> Content:
+    """The bytes of an image for a key of its project, or for anybody with a valid URL once it is published.
+
+    Raises Unauthenticated, NotFound, NotAllowed (held or blocked), Gone (deleted).
+    """
+    if expires is not None or signature is not None:
+        _check_url(platform, image_id, expires, signature)
+    if principal is not None:
+        image = await look.image(platform, principal, image_id)
+    else:
+        image = await _published(platform, image_id, signed=signature is not None)
+    if image.deleted_at is not None:
+        raise Gone(f"The bytes of {image_id} were deleted on {image.deleted_at:%Y-%m-%d}. Its record remains.")
+    if not image.readable:
+        raise NotAllowed(f"This image is {image.moderation_state} ({image.reason_code}); its bytes are not given out.")
+    data = await platform.blobs.get(f"{image.project}/{image.sha256}")
+    return Content(data, image.media_type, image.sha256, image.id)
+
+
+def _check_url(platform: Platform, image_id: str, expires: int | None, signature: str | None) -> None:
+    if (
+        expires is None
+        or signature is None
+        or not hmac.compare_digest(_signature(platform, image_id, expires), signature)
+    ):
+        raise Unauthenticated("The signature of this URL does not fit. Read the image again for a fresh URL.")
+    if platform.clock.now().timestamp() > expires:
+        raise Unauthenticated("This URL has expired. Read the image again for a fresh URL.")
+
+
+async def _published(platform: Platform, image_id: str, *, signed: bool) -> Image:
+    async with platform.store.reading() as reading:
+        image = await reading.find(Image, image_id) if signed else None
+        released = await reading.all(Publication, image=image_id, state="published") if image else []
+    if image is None or not released:
+        raise Unauthenticated("This image is not published: send an API key of its project.")
+    return image
+
+
+async def preview(platform: Platform, principal: Principal, generation_id: str) -> Content:
+    """The latest preview of a running generation. Raises NotFound when there is none (yet, or any more)."""
+    generation = await look.generation(platform, principal, generation_id)
+    missing = NotFound(f"There is no preview of {generation_id}: it is {generation.status}.")
+    if generation.status != "running":
+        raise missing
+    event = await _last_preview(platform, generation)
+    if event is None:
+        raise missing
+    data = await platform.blobs.get(f"{event.project}/{event.data['sha256']}")
+    return Content(data, str(event.data["media_type"]), str(event.data["sha256"]), None)
+
+
+async def _last_preview(platform: Platform, generation: Generation) -> Event | None:
+    async with platform.store.reading() as reading:
+        events = await reading.events(generation.project, generation=generation.id)
+    return next((event for event in reversed(events) if event.type == "generation.preview"), None)
+
+
+async def delete(platform: Platform, principal: Principal, image_id: str) -> Image:
+    """Delete the bytes; the record stays (promise P8). Deleting twice is deleting once."""
+    principal.require("images:write")
+    image = await look.image(platform, principal, image_id)
+    if image.deleted_at is not None:
+        return image
+    async with platform.store.transaction() as tx:
+        image = await tx.change(image, deleted_at=platform.clock.now())
+        await tell(platform, tx, "image.deleted", image, sha256=image.sha256, key=principal.key)
+        unused = await _release(tx, image)
+    if unused:
+        await platform.blobs.delete(f"{image.project}/{image.sha256}")
+    return image
+
+
+async def _release(tx: Transaction, image: Image) -> bool:
+    """Drop the blob's row when no live image names it; checked in the transaction of the deletion."""
+    if await tx.all(Image, project=image.project, sha256=image.sha256, deleted_at=None, limit=1):
+        return False
+    blob = await tx.find(Blob, f"{image.project}/{image.sha256}")
+    if blob is not None:
+        await tx.remove(blob)
+    return True

@@ -1,0 +1,173 @@
+"""Develop: from a provider's bytes to an image with its file, verdict, credential and inspection (promise P1)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import anyio
+
+from platemark.core.attempt import Output
+from platemark.core.generation import Generation, Warning
+from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publication
+from platemark.core.inspection import Inspection
+from platemark.core.moderation import STATE_OF, Signal, Verdict
+from platemark.core.ports import Circumstances, Claim, Platform, Transaction
+from platemark.flows.inspect import fingerprint_of, inspect
+from platemark.flows.note import open_review, tell
+from platemark.flows.screen import screen_image, verdict
+from platemark.imaging.decode import normalise
+from platemark.telemetry import IMAGES
+
+AI_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+
+@dataclass(frozen=True, slots=True)
+class Developed:
+    """Everything about one new image that the closing transaction writes."""
+
+    image: Image
+    blob: Blob
+    fingerprint: Fingerprint
+    verdict: Verdict
+    inspection: Inspection
+    publication: Publication
+    warnings: tuple[Warning, ...] = ()
+
+    async def write(self, platform: Platform, tx: Transaction, about: Generation | None) -> None:
+        """Insert the rows and tell about the image; open a review where the verdict asks for one."""
+        image = self.image
+        if await tx.find(Blob, self.blob.id) is None:
+            await tx.add(self.blob)
+        await tx.add(image, self.fingerprint, self.verdict, self.inspection, self.publication)
+        await tell(
+            platform,
+            tx,
+            "image.stored" if about else "image.uploaded",
+            image,
+            sha256=image.sha256,
+            original_sha256=image.original_sha256,
+            moderation=image.moderation_state,
+            reason_code=image.reason_code,
+            policy_version=self.verdict.policy_version,
+            credential=image.credential_state,
+            publication=self.publication.state,
+        )
+        await tell(
+            platform,
+            tx,
+            "image.inspected",
+            image,
+            inspection=self.inspection.id,
+            verdict=self.inspection.verdict,
+            tier=self.inspection.tier,
+        )
+        if self.verdict.decision == "review":
+            await open_review(platform, tx, image, self.verdict)
+        IMAGES.labels(image.origin, image.moderation_state).inc()
+
+
+async def develop(platform: Platform, generation: Generation, output: Output) -> Developed:
+    """Decode, screen, seal, store and inspect one output. Raises InvalidImage, SealFailed, StorageUnavailable."""
+    limits = platform.limits
+    original = await platform.blobs.get(f"{output.project}/{output.sha256}")
+    normal = await anyio.to_thread.run_sync(
+        lambda: normalise(
+            original, generation.output_format, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels
+        )
+    )
+    circumstances = Circumstances(stage="after_response", role=generation.role, audience=generation.audience)
+    ruling, signals, looked_at = await screen_image(platform, normal.data, circumstances, flags=_flags(output))
+    image_id, now = platform.ids.new("img"), platform.clock.now()
+    claim = Claim(
+        image=image_id,
+        title=image_id,
+        digital_source_type=AI_SOURCE,
+        software="Platemark",
+        model=generation.model,
+        when=now.isoformat(),
+    )
+    media_type = MEDIA_TYPES[generation.output_format]
+    data = await platform.provenance.seal(normal.data, media_type, claim)
+    digest = hashlib.sha256(data).hexdigest()
+    await platform.blobs.put(f"{generation.project}/{digest}", data)
+    image = Image(
+        id=image_id,
+        project=generation.project,
+        generation=generation.id,
+        index=output.index,
+        origin="generated",
+        created_at=now,
+        seed=output.seed,
+        width=normal.width,
+        height=normal.height,
+        media_type=media_type,
+        sha256=digest,
+        original_sha256=output.sha256,
+        moderation_state=STATE_OF[ruling.decision],
+        reason_code=ruling.reason_code,
+        credential_state="valid",
+        credential_signer=platform.provenance.signer,
+    )
+    fingerprint = await fingerprint_of(platform, image, normal.data)
+    inspection = await inspect(
+        platform,
+        data,
+        media_type,
+        project=image.project,
+        own=image,
+        fingerprint=fingerprint,
+        size=(normal.width, normal.height),
+    )
+    ruled = verdict(
+        platform,
+        ruling,
+        signals,
+        looked_at,
+        circumstances,
+        project=image.project,
+        generation=generation.id,
+        image=image_id,
+    )
+    return assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
+
+
+def assemble(
+    platform: Platform,
+    image: Image,
+    size: int,
+    fingerprint: Fingerprint,
+    ruled: Verdict,
+    inspection: Inspection,
+    warnings: tuple[Warning, ...] = (),
+) -> Developed:
+    """The parts together: the blob's row, the publication as the verdict leaves it, the image naming its inspection."""
+    blob = Blob(
+        id=f"{image.project}/{image.sha256}",
+        project=image.project,
+        sha256=image.sha256,
+        size=size,
+        media_type=image.media_type,
+        created_at=image.created_at,
+    )
+    state = "held" if ruled.decision == "review" else "rejected" if ruled.decision == "block" else "draft"
+    publication = Publication(
+        id=platform.ids.new("pub"),
+        project=image.project,
+        image=image.id,
+        state=state,
+        created_at=image.created_at,
+        changed_at=image.created_at,
+    )
+    image = image.model_copy(update={"inspection": inspection.id})
+    return Developed(image, blob, fingerprint, ruled, inspection, publication, warnings)
+
+
+def _flags(output: Output) -> tuple[Signal, ...]:
+    """What the provider said about its own picture, as signals: each flag names a reason code."""
+    return tuple(
+        Signal(detector=f"provider:{output.attempt}", version="1", category=code, score=1.0, evidence={"flag": code})
+        for code in output.flags.get("reason_codes", ())
+    )
+
+
+def _warnings(output: Output) -> tuple[Warning, ...]:
+    return tuple(Warning.model_validate(warning) for warning in output.flags.get("warnings", ()))

@@ -1,0 +1,261 @@
+"""Generate: the story of one accepted request.
+
+`call` asks the provider; `finish` makes what came into accountable images. Both are idempotent: run again after a crash
+they go on where the rows say. Whatever leads back here is bounded by `Limits`; `jobs` only orders, waits and repeats.
+"""
+
+import hashlib
+from contextlib import aclosing
+
+import anyio
+
+from platemark.core.attempt import Attempt, Output
+from platemark.core.errors import GenerationCanceled, GenerationExpired, PlatemarkError, ProviderError, ProviderTimedOut
+from platemark.core.generation import Generation, PromptText
+from platemark.core.image import Blob
+from platemark.core.ports import Platform, Provider
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
+from platemark.flows.attempt import (
+    Gathered,
+    Outcome,
+    Superseded,
+    after_failure,
+    close,
+    latest,
+    open_attempt,
+    sent,
+    total_cost,
+)
+from platemark.flows.develop import Developed, develop
+from platemark.flows.end import end, ended
+from platemark.flows.live import Live
+from platemark.flows.note import tell
+from platemark.flows.resolve import provider_of
+from platemark.telemetry import QUEUE_SECONDS, RUNNING, logger, span
+
+log = logger(__name__)
+_CANCEL_POLL_SECONDS = 0.5
+
+
+async def call(platform: Platform, generation_id: str) -> Outcome:
+    """Ask the provider once, or resume what was asked before. What went wrong is in the outcome, not raised."""
+    gathered = Gathered()
+    try:
+        generation = await begin(platform, generation_id)
+        if generation.done:
+            return Outcome("ended")
+        provider, _ = provider_of(platform, generation.model)
+        attempt = await open_attempt(platform, generation, provider)
+        if attempt.state in ("succeeded", "partial"):
+            return Outcome("made")
+        with span("provider.generate", generation=generation.id, provider=provider.name):
+            await _draw(platform, generation, attempt, provider, gathered)
+    except Superseded:
+        # This worker was taken for dead; whoever adopted the work has the say.
+        return Outcome("ended")
+    except Exception as error:
+        return await after_failure(platform, generation_id, _as_ours(error, generation_id), gathered)
+    return Outcome("made")
+
+
+async def finish(platform: Platform, generation_id: str) -> Outcome:
+    """Develop every output, then write images, signals, verdicts, cost and event in one transaction."""
+    async with platform.store.reading() as read:
+        generation = await read.get(Generation, generation_id)
+    if generation.done:
+        await _clear_originals(platform, generation)
+        return Outcome("ended")
+    try:
+        attempt = await latest(platform, generation)
+        outputs = await _outputs(platform, attempt)
+        with span("develop", generation=generation.id, images=len(outputs)):
+            developed = [await develop(platform, generation, output) for output in outputs]
+        generation = await _conclude(platform, generation, developed)
+    except Exception as error:
+        return await after_failure(platform, generation_id, _as_ours(error, generation_id), Gathered())
+    ended(platform, generation)
+    await _clear_originals(platform, generation)
+    return Outcome("ended")
+
+
+async def begin(platform: Platform, generation_id: str) -> Generation:
+    """queued → running. A generation that was canceled meanwhile, or comes too late, ends here."""
+    async with platform.store.transaction() as tx:
+        generation = await tx.get(Generation, generation_id)
+        if generation.done or generation.status == "running":
+            return generation
+        now = platform.clock.now()
+        if generation.cancel_requested_at is not None:
+            raise GenerationCanceled("The caller canceled this generation.")
+        if now > generation.start_by:
+            raise GenerationExpired(
+                f"It was not started by {generation.start_by:%Y-%m-%d %H:%M} UTC. Send it again if it is still wanted."
+            )
+        first = generation.started_at is None
+        generation = await tx.change(
+            generation, status="running", started_at=generation.started_at or now, retry_at=None
+        )
+        await tell(platform, tx, "generation.started", generation, status="running", model=generation.model)
+    if first:
+        QUEUE_SECONDS.labels(generation.lane).observe((now - generation.created_at).total_seconds())
+    platform.notices.tell(generation.id)
+    return generation
+
+
+async def _draw(
+    platform: Platform, generation: Generation, attempt: Attempt, provider: Provider, gathered: Gathered
+) -> None:
+    """One call, watched for cancellation and bounded in time; closes its attempt when it went well."""
+    order = await _order(platform, generation, attempt)
+    attempt = await sent(platform, attempt)
+    failure: Exception | None = None
+    canceled = False
+
+    async def watch() -> None:
+        nonlocal canceled
+        canceled = await _cancel_requested(platform, generation.id)
+        group.cancel_scope.cancel()
+
+    with RUNNING.labels(provider.name).track_inprogress():
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            try:
+                with anyio.fail_after(platform.limits.attempt_timeout.total_seconds()):
+                    await _follow(platform, generation, attempt, provider, order, gathered)
+            except Exception as error:
+                failure = error
+            group.cancel_scope.cancel()
+    if canceled:
+        raise GenerationCanceled("The caller canceled this generation.")
+    if isinstance(failure, TimeoutError):
+        raise ProviderTimedOut(f"{provider.name} gave no answer within {platform.limits.attempt_timeout}.") from failure
+    if failure is not None:
+        raise failure
+    if not gathered.outputs:
+        raise ProviderError(f"{provider.name} answered without a picture. Its answer is kept with the attempt.")
+    state = "succeeded" if len(gathered.outputs) == generation.parameters.n else "partial"
+    await close(platform, attempt, state, gathered=gathered)
+
+
+async def _follow(
+    platform: Platform, generation: Generation, attempt: Attempt, provider: Provider, order: Order, gathered: Gathered
+) -> None:
+    live = Live(platform, generation)
+    try:
+        async with aclosing(provider.generate(order, ticket=attempt.ticket)) as updates:
+            async for update in updates:
+                await _take(platform, generation, attempt, update, gathered, live)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await live.close()
+
+
+async def _take(
+    platform: Platform, generation: Generation, attempt: Attempt, update: Update, gathered: Gathered, live: Live
+) -> None:
+    match update:
+        case Accepted():
+            # Stored before waiting: a crash resumes this work instead of paying for it twice.
+            async with platform.store.transaction() as tx:
+                await tx.change(await tx.get(Attempt, attempt.id), state="accepted", ticket=update.ticket)
+                await tell(platform, tx, "attempt.accepted", generation, attempt=attempt.id)
+        case Progress():
+            await live.progress(update)
+        case Preview():
+            await live.preview(update)
+        case Picture():
+            gathered.outputs.append(await _keep(platform, attempt, update))
+        case Charged():
+            gathered.cost = update.cost
+        case Answered():
+            gathered.answer = update
+
+
+async def _keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output:
+    """The provider's bytes as they came, until they are developed."""
+    digest = hashlib.sha256(picture.data).hexdigest()
+    await platform.blobs.put(f"{attempt.project}/{digest}", picture.data)
+    flags = {**picture.flags, "warnings": [warning.model_dump() for warning in picture.warnings]}
+    return Output(
+        id=f"{attempt.id}/{picture.index}",
+        project=attempt.project,
+        generation=attempt.generation,
+        attempt=attempt.id,
+        index=picture.index,
+        sha256=digest,
+        media_type=picture.media_type,
+        seed=picture.seed,
+        flags=flags,
+    )
+
+
+async def _order(platform: Platform, generation: Generation, attempt: Attempt) -> Order:
+    async with platform.store.reading() as read:
+        text = await read.get(PromptText, generation.text)
+    if text.body is None:
+        raise GenerationCanceled("The text of this generation was erased before it was drawn.")
+    wanted = generation.parameters
+    return Order(
+        model=generation.model,
+        operation=generation.operation,
+        prompt=text.body["prompt"],
+        negative_prompt=text.body["negative_prompt"],
+        parameters=wanted,
+        seeds=tuple(wanted.seed + index for index in range(wanted.n)),
+        idempotency_key=attempt.id,
+        previews=generation.lane == "interactive",
+    )
+
+
+async def _cancel_requested(platform: Platform, generation_id: str) -> bool:
+    """Return True once the generation is to be canceled; never returns otherwise."""
+    while True:
+        await platform.notices.wait(f"cancel {generation_id}", _CANCEL_POLL_SECONDS)
+        async with platform.store.reading() as read:
+            generation = await read.get(Generation, generation_id)
+        if generation.cancel_requested_at is not None:
+            return True
+
+
+async def _outputs(platform: Platform, attempt: Attempt | None) -> list[Output]:
+    if attempt is None:
+        raise ProviderError("There is no attempt to develop. Retry the generation.")
+    async with platform.store.reading() as read:
+        return await read.all(Output, attempt=attempt.id, order_by="index")
+
+
+async def _conclude(platform: Platform, generation: Generation, developed: list[Developed]) -> Generation:
+    async with platform.store.transaction() as tx:
+        generation = await tx.get(Generation, generation.id)
+        attempts = await tx.all(Attempt, generation=generation.id, order_by="number")
+        for made in developed:
+            await made.write(platform, tx, generation)
+        warnings = dict.fromkeys((*generation.warnings, *(warning for made in developed for warning in made.warnings)))
+        cost = total_cost(attempts)
+        return await end(
+            platform,
+            tx,
+            generation,
+            "succeeded",
+            warnings=tuple(warnings),
+            cost_status=cost.status,
+            cost_micro_usd=cost.micro_usd,
+            cost_basis=cost.basis,
+        )
+
+
+async def _clear_originals(platform: Platform, generation: Generation) -> None:
+    """The unsealed bytes have served; their hash stays in the record. Run again after a crash."""
+    async with platform.store.reading() as read:
+        outputs = await read.all(Output, generation=generation.id)
+        named = {output.id: await read.find(Blob, f"{output.project}/{output.sha256}") for output in outputs}
+    for output in outputs:
+        if named[output.id] is None:
+            await platform.blobs.delete(f"{output.project}/{output.sha256}")
+
+
+def _as_ours(error: Exception, generation_id: str) -> PlatemarkError:
+    if isinstance(error, PlatemarkError):
+        return error
+    log.exception("generation.bug", generation=generation_id, exc_info=error)
+    return PlatemarkError("An unexpected error ended this generation; the server's log has the details under its id.")

@@ -1,0 +1,76 @@
+"""Upload: somebody else's picture gets a file, a verdict and an inspection, as ours do (promise P1)."""
+
+import anyio
+
+from platemark.core.image import Image
+from platemark.core.inspection import Finding
+from platemark.core.moderation import STATE_OF, Verdict
+from platemark.core.ports import Circumstances, Platform
+from platemark.core.project import Principal
+from platemark.flows.develop import Developed, assemble
+from platemark.flows.inspect import fingerprint_of, inspect
+from platemark.flows.screen import screen_image, verdict
+from platemark.imaging.decode import Facts, inspect_bytes
+
+
+async def upload(platform: Platform, principal: Principal, data: bytes) -> Image:
+    """Store a picture as it came. What it says about itself is inspected, never trusted.
+
+    Raises InvalidImage, TooLarge, StorageUnavailable. A picture that the policy holds or blocks is stored as such.
+    """
+    principal.require("images:write")
+    limits = platform.limits
+    facts = await anyio.to_thread.run_sync(
+        lambda: inspect_bytes(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+    )
+    circumstances = Circumstances(stage="before_request")
+    ruling, signals, digest = await screen_image(platform, data, circumstances)
+    image = Image(
+        id=platform.ids.new("img"),
+        project=principal.project,
+        generation=None,
+        index=0,
+        origin="uploaded",
+        created_at=platform.clock.now(),
+        width=facts.width,
+        height=facts.height,
+        media_type=facts.media_type,
+        sha256=digest,
+        original_sha256=digest,
+        moderation_state=STATE_OF[ruling.decision],
+        reason_code=ruling.reason_code,
+        credential_state="absent",
+    )
+    ruled = verdict(
+        platform, ruling, signals, digest, circumstances, project=image.project, generation=None, image=image.id
+    )
+    await platform.blobs.put(f"{image.project}/{digest}", data)
+    developed = await _inspected(platform, image, data, facts, ruled)
+    async with platform.store.transaction() as tx:
+        await developed.write(platform, tx, None)
+    return developed.image
+
+
+async def _inspected(platform: Platform, image: Image, data: bytes, facts: Facts, ruled: Verdict) -> Developed:
+    fingerprint = await fingerprint_of(platform, image, data)
+    inspection = await inspect(
+        platform,
+        data,
+        facts.media_type,
+        project=image.project,
+        own=image,
+        fingerprint=fingerprint,
+        size=(facts.width, facts.height),
+    )
+    image = image.model_copy(update=_credential(inspection.evidence))
+    return assemble(platform, image, len(data), fingerprint, ruled, inspection)
+
+
+def _credential(evidence: tuple[Finding, ...]) -> dict[str, str | None]:
+    finding = next((finding for finding in evidence if finding.kind == "c2pa"), None)
+    if finding is None:
+        return {}
+    return {
+        "credential_state": str(finding.detail.get("credential_state", "absent")),
+        "credential_signer": finding.detail.get("signer"),
+    }
