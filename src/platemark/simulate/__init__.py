@@ -1,0 +1,1 @@
+"""Providers that behave as told, for our tests and our users'."""

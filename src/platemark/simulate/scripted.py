@@ -1,0 +1,102 @@
+"""A provider inside the process that draws a plain picture at once, or fails as its script says."""
+
+import hashlib
+import struct
+import zlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+
+from platemark.core.model import Capabilities, Model
+from platemark.core.money import Cost
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Progress, Update
+
+_CAN = Capabilities(
+    operations=frozenset({"text_to_image"}),
+    min_size=8,
+    max_size=2048,
+    default_width=64,
+    default_height=64,
+    max_count=8,
+)
+_COST = Cost(status="settled", micro_usd=100, basis="scripted")
+# What happens on the nth call: return to draw, raise to fail.
+Script = Callable[[int, Order], None]
+
+
+def plain_png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
+    """A valid PNG with a diagonal in one colour on white, so that it is neither blank nor large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(
+        b"\0"
+        + b"".join(
+            bytes(colour) if (x * height // width + y) % height < height // 2 + 1 else b"\xff\xff\xff"
+            for x in range(width)
+        )
+        for y in range(height)
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+@dataclass
+class Scripted:
+    """Provider `scripted` with the model `scripted/plain`. `calls` counts what reached it, by idempotency key."""
+
+    script: Script | None = None
+    steps: int = 0
+    step_seconds: float = 0.0
+    tickets: bool = False
+    free_repeat: bool = True
+    concurrency: int = 4
+    name: str = "scripted"
+    cost: Cost = _COST
+    calls: Counter[str] = field(default_factory=Counter[str])
+    resumed: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """One model that takes everything but sources."""
+        id = f"{self.name}/plain"
+        return {
+            id: Model(
+                id=id,
+                provider=self.name,
+                capabilities=_CAN,
+                revision="1",
+                licence="none",
+                description="A plain picture.",
+            )
+        }
+
+    def estimate(self, order: Order) -> Cost:
+        """The scripted cost."""
+        return self.cost.model_copy(update={"status": "estimated"})
+
+    async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
+        """Follow the script, then give one picture per seed; its colour is drawn from prompt and seed."""
+        if ticket is None:
+            self.calls[order.idempotency_key] += 1
+            if self.script is not None:
+                self.script(self.calls.total(), order)
+            if self.tickets:
+                yield Accepted(f"ticket-{order.idempotency_key}")
+        else:
+            self.resumed[ticket] += 1
+        for step in range(self.steps):
+            await anyio.sleep(self.step_seconds)
+            yield Progress(step + 1, self.steps)
+        for index, seed in enumerate(order.seeds):
+            digest = hashlib.sha256(f"{order.prompt}\n{seed}".encode()).digest()
+            png = plain_png(order.parameters.width, order.parameters.height, (digest[0], digest[1], digest[2]))
+            yield Picture(png, "image/png", index, seed)
+        yield Charged(self.cost)
+        yield Answered({"status": 200}, request_id=f"req-{order.idempotency_key}")
+
+    async def check(self) -> None:
+        """Always able to work."""

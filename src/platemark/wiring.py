@@ -1,0 +1,175 @@
+"""The composition root: settings in, a running Platform out."""
+
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.abc
+from pydantic import SecretStr
+
+from platemark import telemetry
+from platemark.core.errors import Misconfigured, StorageUnavailable
+from platemark.core.limits import Limits
+from platemark.core.ports import Platform, Provider
+from platemark.detectors.absent import absent_detectors
+from platemark.detectors.blankness import Blankness
+from platemark.detectors.lexicon import Lexicon
+from platemark.flows.projects import first_start
+from platemark.flows.resolve import DEFAULT
+from platemark.jobs.runtime import DurableJobs, Pace
+from platemark.jobs.sweeper import beat, sweep
+from platemark.policy.builtin import load_policy
+from platemark.provenance.credential import open_provenance
+from platemark.providers.local import open_local
+from platemark.settings import Settings
+from platemark.store.blobs import open_blobs
+from platemark.store.database import Database
+from platemark.store.upgrade import upgrade
+from platemark.system import LocalNotices, OpenBudget, SystemClock, SystemIds
+
+log = telemetry.logger(__name__)
+Change = Callable[[Platform], Platform]
+ADMIN_KEY_FILE = "admin.key"
+_URL_KEY_FILE = "url.key"
+
+
+def _as_it_is(platform: Platform) -> Platform:
+    return platform
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> AsyncGenerator[Platform]:
+    """Open everything that the role needs, close it in reverse. `change` may wrap or replace ports before work starts.
+
+    Raises Misconfigured, DatabaseUnavailable, StorageUnavailable with what the operator has to do.
+    """
+    await anyio.to_thread.run_sync(_make_data_directory, settings.data)
+    async with AsyncExitStack() as stack:
+        await upgrade(database_url(settings))
+        database = await stack.enter_async_context(Database.open(database_url(settings)))
+        jobs = _jobs(settings)
+        platform = change(await _platform(settings, stack, database, jobs))
+        first = await first_start(
+            platform, admin_key=_secret(settings.admin_key), key_file=settings.data / ADMIN_KEY_FILE
+        )
+        if first is not None and first.key_file is not None:
+            log.info("first_start", project=first.project, admin_key_in=str(first.key_file))
+        await jobs.start(platform)
+        stack.push_async_callback(jobs.stop)
+        if jobs.works:
+            group = await stack.enter_async_context(_background())
+            group.start_soon(beat, jobs, database, platform, settings.worker_dead_seconds)
+            group.start_soon(sweep, jobs, database, platform, settings.sweep_seconds, settings.worker_dead_seconds)
+        yield platform
+
+
+async def _platform(settings: Settings, stack: AsyncExitStack, database: Database, jobs: DurableJobs) -> Platform:
+    clock = SystemClock()
+    return Platform(
+        clock=clock,
+        ids=SystemIds(clock),
+        store=database,
+        blobs=open_blobs(settings.blobs or str(settings.data / "blobs"), _revealed(settings)),
+        jobs=jobs,
+        notices=LocalNotices(),
+        budget=OpenBudget(),
+        providers=await _providers(settings, stack),
+        aliases={DEFAULT: settings.default_model, **settings.aliases},
+        text_detectors=(Lexicon.load(settings.lexicon), *absent_detectors("text")),
+        image_detectors=(Blankness(), *absent_detectors("image")),
+        policy=load_policy(settings.policy),
+        provenance=await open_provenance(settings),
+        limits=limits(settings),
+        url_secret=await anyio.to_thread.run_sync(_url_secret, settings.data),
+    )
+
+
+async def _providers(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Provider]:
+    """The configured providers. A process that does not draw knows the local models but starts no engine."""
+    unknown = set(settings.providers) - {"local"}
+    if unknown:
+        raise Misconfigured(f"PLATEMARK_PROVIDERS names {', '.join(sorted(unknown))}; known here: local.")
+    if "local" not in settings.providers:
+        return {}
+    draws = settings.role in ("all", "engine")
+    local = await stack.enter_async_context(open_local(settings, draws=draws))
+    return {local.name: local}
+
+
+def limits(settings: Settings) -> Limits:
+    """The numbers that flows obey."""
+    return Limits(
+        max_attempts=settings.max_attempts,
+        max_engine_crashes=settings.max_engine_crashes,
+        attempt_timeout=settings.attempt_timeout,
+        start_within=settings.start_within,
+        review_expires_after=settings.review_expires_after,
+        url_lifetime=settings.url_lifetime,
+        max_image_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_pixels,
+    )
+
+
+def database_url(settings: Settings) -> str:
+    """Where our rows live."""
+    return _secret(settings.database_url) or f"sqlite:///{settings.data / 'platemark.db'}"
+
+
+def _jobs(settings: Settings) -> DurableJobs:
+    configured = _secret(settings.database_url)
+    url = f"sqlite:///{settings.data / 'jobs.db'}" if configured is None else _psycopg(configured)
+    pace = Pace(settings.interactive_poll_seconds, settings.batch_poll_seconds, settings.stop_seconds)
+    return DurableJobs(url, settings.role, settings.data / "locks", pace, settings.executor_id)
+
+
+def _psycopg(url: str) -> str:
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _revealed(settings: Settings) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in settings.blob_options.items()}
+
+
+def _make_data_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The data directory {path} cannot be made: {error.strerror}. Choose another with --data."
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise Misconfigured(
+            f"The data directory {path} cannot be written to. Change its owner, or choose another with --data."
+        )
+
+
+def _url_secret(data: Path) -> bytes:
+    """The key of signed URLs: made once, shared by all processes of this data directory."""
+    path = data / _URL_KEY_FILE
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.exists():
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32))
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            log.debug("url_secret.exists")
+        finally:
+            partial.unlink()
+    return path.read_bytes()
+
+
+@asynccontextmanager
+async def _background() -> AsyncGenerator[anyio.abc.TaskGroup]:
+    async with anyio.create_task_group() as group:
+        try:
+            yield group
+        finally:
+            group.cancel_scope.cancel()

@@ -1,0 +1,106 @@
+"""P1, P2: a process that is killed at any boundary loses nothing and buys nothing twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+VICTIM = Path(__file__).with_name("victim.py")
+# Each is a moment between two durable facts of the main path, in order.
+BOUNDARIES = [
+    "commit:1",  # accepted, not submitted
+    "submitting",
+    "submitted",
+    "commit:2",  # running
+    "commit:3",  # attempt prepared
+    "commit:4",  # attempt sent
+    "update",  # in the middle of the provider's answer
+    "put:1",  # the provider's bytes are stored
+    "commit:6",  # attempt closed, outputs written (5 is progress)
+    "seal",
+    "put:2",  # the sealed file is stored, no row names it
+    "commit:7",  # concluded, workflow not yet marked done
+]
+
+
+def run(plan: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+    done = subprocess.run(
+        [sys.executable, str(VICTIM), json.dumps(plan)], capture_output=True, text=True, timeout=110, check=False,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+    )
+    facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode not in (0, -signal.SIGKILL):
+        raise AssertionError(done.stderr[-4000:])
+    return done.returncode, facts
+
+
+def accepted_ids(data: Path, facts: list[dict[str, Any]], base: dict[str, Any]) -> list[str]:
+    """Ids that were told to the client; after a kill inside `accept` the client asks again with the same key."""
+    ids = [fact["accepted"] for fact in facts if "accepted" in fact]
+    if ids:
+        return ids
+    _, again = run({**base, "accept": 1})
+    return [fact["accepted"] for fact in again if "accepted" in fact]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def base(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    plan: dict[str, Any] = {"data": str(tmp_path / "data")}
+    if request.param == "postgres":
+        plan["database_url"] = request.getfixturevalue("postgres_url")
+    return plan
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None:
+    code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
+    assert code == -signal.SIGKILL, f"the fuse at {boundary} never burned"
+    (id,) = accepted_ids(Path(base["data"]), facts, base)
+    code, facts = run({**base, "finish": [id]})
+    assert code == 0
+    (found,) = [fact for fact in facts if fact.get("id") == id]
+    assert found["status"] == "succeeded", found
+    assert found["stored"] == [True]
+    assert found["publications"] == 1
+    (record,) = found["records"]
+    assert record["inspection"]["verdict"] == "generated_by_us"
+    assert record["image"]["moderation_state"] in {"allowed", "labelled"}
+    assert record["credential"]["state"] == "valid"
+    assert record["chain"]["verified"] is True
+    assert found["attempts"].count("succeeded") == 1
+    calls = Counter(Path(base["data"], "ledger").read_text().split())
+    bought = calls["call"]
+    interrupted = boundary in {"commit:4", "update", "put:1"}
+    assert bought == (2 if interrupted and found["attempts"].count("unknown") else 1), (boundary, found["attempts"])
+
+
+@pytest.mark.timeout(240)
+def test_p2_an_interrupted_call_is_resumed_by_its_ticket(tmp_path: Path) -> None:
+    base = {"data": str(tmp_path / "data"), "tickets": True, "free_repeat": False}
+    code, facts = run({**base, "accept": 1, "die": "update:2", "linger": 30})
+    assert code == -signal.SIGKILL
+    (id,) = accepted_ids(tmp_path, facts, base)
+    _, facts = run({**base, "finish": [id]})
+    assert facts[-1]["status"] == "succeeded"
+    lines = Path(base["data"], "ledger").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["call", "resume"]
+    assert facts[-1]["attempts"] == ["succeeded"]
+
+
+@pytest.mark.timeout(240)
+def test_p2_an_unknown_outcome_that_may_have_cost_money_is_not_repeated(tmp_path: Path) -> None:
+    base = {"data": str(tmp_path / "data"), "free_repeat": False}
+    code, facts = run({**base, "accept": 1, "die": "update:1", "linger": 30})
+    assert code == -signal.SIGKILL
+    (id,) = accepted_ids(tmp_path, facts, base)
+    _, facts = run({**base, "finish": [id]})
+    assert (facts[-1]["status"], facts[-1]["code"]) == ("failed", "outcome_unknown")
+    assert facts[-1]["attempts"] == ["unknown"]
+    assert len(Path(base["data"], "ledger").read_text().splitlines()) == 1
