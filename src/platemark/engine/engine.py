@@ -1,0 +1,85 @@
+"""The engine as the rest of the program sees it: `draw` an order, get updates."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import anyio.to_thread
+
+from platemark.core.errors import PlatemarkError
+from platemark.core.updates import Order, Update
+from platemark.engine.process import COMMAND
+from platemark.engine.supervisor import Said, Supervisor
+
+
+class Engine:
+    """Draws with the models it was opened with, in a child process that ends with this one."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        models: Mapping[str, Path],
+        *,
+        threads: int | None = None,
+        step_timeout: float = 300.0,
+        warm: str | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> AsyncGenerator[Self]:
+        """An engine for `models`, name to diffusers folder; it stops with the block.
+
+        `warm` names the model that the child loads at once, while this returns; without it the first order starts the
+        child. `threads`: one a core when None. `step_timeout`: seconds without a step after which it counts as hung.
+        """
+        opening = {
+            "kind": "open",
+            "models": {name: str(folder) for name, folder in models.items()},
+            "threads": threads or _cores(),
+            "warm": warm,
+        }
+        supervisor = Supervisor(opening, command, step_timeout)
+        await anyio.to_thread.run_sync(lambda: supervisor.start(now=warm is not None))
+        try:
+            yield cls(supervisor)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(supervisor.stop)
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process number while there is one."""
+        return self._supervisor.pid
+
+    async def draw(self, order: Order) -> AsyncGenerator[Update]:
+        """Progress, Preview (when asked for), Picture for each seed, Answered. Orders are drawn as they came.
+
+        Closing the iterator cancels the order within one step. Raises ModelUnavailable, EngineCrashed, ProviderRejected
+        (it does not fit into memory), ProviderError, ShuttingDown.
+        """
+        loop = asyncio.get_running_loop()
+        inbox: asyncio.Queue[Said] = asyncio.Queue()
+
+        def say(said: Said) -> None:
+            # The caller's loop may be gone; then nobody waits for this.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(inbox.put_nowait, said)
+
+        cancel = self._supervisor.submit(order, say)
+        try:
+            while (said := await inbox.get()) is not None:
+                if isinstance(said, PlatemarkError):
+                    raise said
+                yield said
+        finally:
+            cancel()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

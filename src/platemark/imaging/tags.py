@@ -1,0 +1,121 @@
+"""What travels beside the pixels: PNG text, XMP, EXIF, colour profile. Bounded, and nothing here is believed."""
+
+from collections.abc import Iterator, Sequence
+
+from PIL import Image
+
+from platemark.imaging.containers import Block, inflate
+
+XMP_KEYWORD = "XML:com.adobe.xmp"
+XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+EXIF_HEADER = b"Exif\0\0"
+_ICC_HEADER = b"ICC_PROFILE\0"
+# Pillow's own bound for one compressed text or profile of a PNG.
+MAX_INFLATED = 1024 * 1024
+_EXIF_IFD = 0x8769
+_EXIF_TAGS = {0x010F: "make", 0x0110: "model", 0x0112: "orientation", 0x0131: "software", 0x013B: "artist"}
+_EXIF_PHOTO_TAGS = {0x9286: "user_comment", 0x829A: "exposure_time"}
+
+
+def png_texts(blocks: Sequence[Block]) -> Iterator[tuple[str, bytes]]:
+    """Keyword and text of every PNG text chunk. Raises InvalidImage for one that is broken or unpacks to too much."""
+    for block in blocks:
+        if block.name in ("tEXt", "zTXt", "iTXt"):
+            keyword, _, rest = bytes(block.body).partition(b"\0")
+            yield keyword.decode("latin-1"), _text(block.name, rest)
+
+
+def _text(name: str, rest: bytes) -> bytes:
+    if name == "tEXt":
+        return rest
+    if name == "zTXt":
+        return inflate(rest[1:], MAX_INFLATED)
+    compressed = rest[:1] == b"\1"
+    text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    return inflate(text, MAX_INFLATED) if compressed else text
+
+
+def find_xmp(blocks: Sequence[Block], media_type: str) -> bytes | None:
+    """The XMP packet, None when there is none."""
+    if media_type == "image/png":
+        return next((text for keyword, text in png_texts(blocks) if keyword == XMP_KEYWORD), None)
+    if media_type == "image/jpeg":
+        return _app(blocks, "APP1", XMP_HEADER)
+    return _body(blocks, "XMP ")
+
+
+def find_exif(blocks: Sequence[Block], media_type: str) -> bytes | None:
+    """The EXIF block, beginning with its TIFF header; None when there is none."""
+    if media_type == "image/png":
+        return _body(blocks, "eXIf")
+    if media_type == "image/jpeg":
+        return _app(blocks, "APP1", EXIF_HEADER)
+    found = _body(blocks, "EXIF")
+    return found.removeprefix(EXIF_HEADER) if found else None
+
+
+def find_profile(blocks: Sequence[Block], media_type: str) -> bytes | None:
+    """The ICC colour profile, None when there is none."""
+    if media_type == "image/png":
+        packed = _body(blocks, "iCCP")
+        return inflate(packed.partition(b"\0")[2][1:], MAX_INFLATED) if packed else None
+    if media_type == "image/jpeg":
+        parts = [b.body for b in blocks if b.name == "APP2" and bytes(b.body[:12]) == _ICC_HEADER and len(b.body) > 14]
+        return b"".join(part[14:] for part in sorted(parts, key=lambda part: part[12])) or None
+    return _body(blocks, "ICCP")
+
+
+def read_exif(exif: bytes | None) -> dict[str, str | int]:
+    """Orientation (1 to 8), make, model, software, artist, user_comment, exposure_time: those present and readable."""
+    if not exif or len(exif) > MAX_INFLATED:
+        return {}
+    parsed = Image.Exif()
+    try:
+        parsed.load(exif)
+        found = {name: parsed.get(tag) for tag, name in _EXIF_TAGS.items()}
+        photo = parsed.get_ifd(_EXIF_IFD)
+        found |= {name: photo.get(tag) for tag, name in _EXIF_PHOTO_TAGS.items()}
+    except Exception:
+        # Pillow raises whatever its parser meets in a broken block; such a block says nothing.
+        return {}
+    return {name: value if isinstance(value, int) else _plain(value) for name, value in found.items() if value}
+
+
+def orientation_of(exif: dict[str, str | int]) -> int:
+    """EXIF orientation, 1 to 8; 1 where it is missing or nonsense."""
+    value = exif.get("orientation")
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def check_sizes(blocks: Sequence[Block], media_type: str) -> None:
+    """Raise InvalidImage when compressed metadata is broken or unpacks to more than a mebibyte."""
+    if media_type == "image/png":
+        find_profile(blocks, media_type)
+        for _ in png_texts(blocks):
+            pass
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bytes):
+        value = _comment(value)
+    return str(value).strip("\0 ")[:10_000]
+
+
+def _comment(value: bytes) -> str:
+    # UserComment begins with eight bytes that name its encoding.
+    match value[:8].rstrip(b"\0"):
+        case b"UNICODE":
+            return value[8:].decode("utf-16-be", "replace")
+        case b"" | b"ASCII" | b"JIS":
+            return value[8:].decode("utf-8", "replace")
+        case _:
+            return value.decode("latin-1")
+
+
+def _app(blocks: Sequence[Block], name: str, header: bytes) -> bytes | None:
+    bodies = (bytes(block.body) for block in blocks if block.name == name)
+    return next((body.removeprefix(header) for body in bodies if body.startswith(header)), None)
+
+
+def _body(blocks: Sequence[Block], name: str) -> bytes | None:
+    return next((bytes(block.body) for block in blocks if block.name == name), None)

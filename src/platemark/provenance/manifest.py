@@ -1,0 +1,168 @@
+"""C2PA manifest stores: the claim that we write, and what we make of the ones that we read."""
+
+import io
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+
+import c2pa
+
+from platemark.core.base import JsonObject
+from platemark.core.inspection import CredentialState, Finding
+from platemark.core.ports import Claim
+from platemark.provenance.sources import direction_of
+
+# A thumbnail would add a hundred kilobytes or more; fetching would let a file choose where we connect to.
+SETTINGS: JsonObject = {
+    "builder": {"thumbnail": {"enabled": False}},
+    "verify": {
+        "verify_after_sign": False,
+        "remote_manifest_fetch": False,
+        "ocsp_fetch": False,
+        "verify_trust": True,
+    },
+}
+_STATES: dict[str, tuple[str, CredentialState]] = {
+    "Trusted": ("trusted", "trusted"),
+    "Valid": ("valid_untrusted", "valid"),
+    "WellFormed": ("invalid", "well_formed"),
+    "Invalid": ("invalid", "invalid"),
+}
+_WEIGHTS = {"trusted": "strong", "valid_untrusted": "weak"}
+# About who signed, not about whether something was changed: the state says it already.
+_TRUST_CODES = frozenset({"signingCredential.untrusted", "cawg.x509.credential.untrusted"})
+_MAX_CODES = 50
+
+
+def claim_manifest(claim: Claim, *, generator: str, version: str) -> JsonObject:
+    """The manifest definition of one created image. No prompt and no person in it: it is public."""
+    action: JsonObject = {
+        # Anything but created or opened as the first action makes the manifest malformed.
+        "action": "c2pa.created",
+        "when": claim.when,
+        "digitalSourceType": claim.digital_source_type,
+        "softwareAgent": {"name": claim.software, "version": version},
+        "parameters": {"platemark.image": claim.image} | ({"platemark.model": claim.model} if claim.model else {}),
+    }
+    return {
+        "claim_generator_info": [{"name": generator, "version": version}],
+        "title": claim.title,
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+    }
+
+
+def read_store(data: bytes, media_type: str, anchors: str | None) -> JsonObject | None:
+    """The manifest store of a file with its validation, None when there is none. Raises C2paError, ValueError."""
+    settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
+    with c2pa.Context.from_json(json.dumps(settings)) as context:
+        reader = c2pa.Reader.try_create(media_type, io.BytesIO(data), context=context)
+        if reader is None:
+            return None
+        with reader:
+            return json.loads(reader.json())
+
+
+def state_of(store: JsonObject) -> str:
+    """`Trusted`, `Valid` or `Invalid`: the validator's word for the active manifest."""
+    return str(store.get("validation_state", "Invalid"))
+
+
+def signature_of(store: JsonObject) -> JsonObject:
+    """Issuer, common_name, cert_serial_number (decimal) and alg of the active manifest's signature; may be empty."""
+    return _object(_active(store).get("signature_info"))
+
+
+def describe(store: JsonObject, *, own: bool) -> Finding:
+    """The finding for a manifest store; `own` when our own key signed it.
+
+    A broken ingredient leaves the store valid and is told in `ingredient_failures`: then the claim weighs little.
+    """
+    status, credential_state = _STATES.get(state_of(store), ("invalid", "invalid"))
+    source_types = _source_types([_active(store)])
+    ingredient_types = _source_types(m for name, m in _manifests(store) if name != store.get("active_manifest"))
+    failures = _ingredient_failures(store)
+    direction = direction_of(next(iter(source_types), None))
+    if "ai" in map(direction_of, [*source_types, *ingredient_types]):
+        direction = "ai"
+    weight = "conclusive" if own else _WEIGHTS.get(status, "none") if direction != "none" else "none"
+    return finding(
+        status,
+        credential_state,
+        direction=direction if status != "invalid" else "none",
+        weight="weak" if failures and weight != "none" else weight,
+        signer=signature_of(store).get("common_name") or signature_of(store).get("issuer"),
+        digital_source_type=next(iter(source_types), None),
+        ingredient_source_types=ingredient_types,
+        codes=_unique(_failures(_object(store.get("validation_results")).get("activeManifest"))),
+        ingredient_failures=failures,
+        own=own,
+    )
+
+
+def finding(
+    status: str, credential_state: CredentialState, *, direction: str = "none", weight: str = "none", **detail: Any
+) -> Finding:
+    """A finding of kind `c2pa`; every field of `detail` is there in every one."""
+    blank: JsonObject = {
+        "credential_state": credential_state,
+        "signer": None,
+        "digital_source_type": None,
+        "ingredient_source_types": [],
+        "codes": [],
+        "ingredient_failures": [],
+        "own": False,
+    }
+    return Finding.model_validate(
+        {"kind": "c2pa", "status": status, "direction": direction, "weight": weight, "detail": blank | detail}
+    )
+
+
+def _manifests(store: JsonObject) -> Iterable[tuple[str, JsonObject]]:
+    return ((name, _object(manifest)) for name, manifest in _object(store.get("manifests")).items())
+
+
+def _active(store: JsonObject) -> JsonObject:
+    return dict(_manifests(store)).get(str(store.get("active_manifest")), {})
+
+
+def _source_types(manifests: Iterable[JsonObject]) -> list[str]:
+    """Digital source types of all actions, in order."""
+    assertions = (_object(entry) for manifest in manifests for entry in _list(manifest.get("assertions")))
+    actions = (
+        _object(action)
+        for assertion in assertions
+        if str(assertion.get("label")).startswith("c2pa.actions")
+        for action in _list(_object(assertion.get("data")).get("actions"))
+    )
+    return _unique(str(action["digitalSourceType"])[:200] for action in actions if action.get("digitalSourceType"))
+
+
+def _ingredient_failures(store: JsonObject) -> list[str]:
+    """Failures of ingredients: found now (deltas), and recorded when the ingredient was taken in."""
+    found: list[str] = []
+    for delta in _list(_object(store.get("validation_results")).get("ingredientDeltas")):
+        found += _failures(_object(delta).get("validationDeltas"))
+    for ingredient in (_object(entry) for _, m in _manifests(store) for entry in _list(m.get("ingredients"))):
+        found += _failures(_object(ingredient.get("validation_results")).get("activeManifest"))
+        found += _codes(ingredient.get("validation_status"))
+    return _unique(code for code in found if code not in _TRUST_CODES)
+
+
+def _failures(result: Any) -> list[str]:
+    return _codes(_object(result).get("failure"))
+
+
+def _codes(statuses: Any) -> list[str]:
+    return [str(_object(status).get("code"))[:200] for status in _list(statuses)]
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))[:_MAX_CODES]
+
+
+def _object(value: Any) -> JsonObject:
+    return cast(JsonObject, value) if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []

@@ -1,0 +1,1 @@
+"""Adapters that make images for their models; one file is one provider."""

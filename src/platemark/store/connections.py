@@ -1,0 +1,148 @@
+"""Connections to SQLite and PostgreSQL, set up so that both keep the same promises."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.base import Executable
+
+from platemark.core.errors import Misconfigured
+from platemark.store.faults import translated
+
+WAIT_SECONDS = 30.0
+POOL = 5
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+aiosqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+_IDLE_SECONDS = 120
+
+
+def parse(url: str) -> URL:
+    """The URL with our driver. Raises Misconfigured, without quoting it, for one that is no database of ours."""
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        parsed = None
+    if parsed is not None and (driver := _DRIVERS.get(parsed.drivername)) and parsed.database not in (None, ":memory:"):
+        return parsed.set(drivername=driver)
+    raise Misconfigured(
+        "PLATEMARK_DATABASE_URL is not one that Platemark can use. Give postgresql://USER:PASSWORD@HOST/DATABASE or "
+        "sqlite:///FILE, or leave it unset for a file in the data directory."
+    )
+
+
+def is_sqlite(url: URL) -> bool:
+    """True for a file, False for PostgreSQL."""
+    return url.get_backend_name() == "sqlite"
+
+
+def connect(url: URL, *, writes: bool, wait_seconds: float = WAIT_SECONDS) -> AsyncEngine:
+    """A pool of connections, for transactions or for reading alone."""
+    options = _options(url, wait_seconds)
+    if is_sqlite(url):
+        # One writer: those of this process queue here in order, instead of polling for the lock of the file.
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options, pool_size=1 if writes else POOL)
+        _prepare_sqlite(engine.sync_engine, wait_seconds, begin="BEGIN IMMEDIATE" if writes else "BEGIN")
+        return engine
+    engine = create_async_engine(url, **options, pool_size=POOL, pool_pre_ping=True)
+    _prepare_postgres(engine.sync_engine, wait_seconds)
+    # One moment for all reads of a block, as SQLite has it.
+    repeatable = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return engine if writes else engine.execution_options(**repeatable)
+
+
+def connect_blocking(url: URL) -> Engine:
+    """For migrations, which run in a thread of their own and may make a table anew that others refer to."""
+    engine = create_engine(url, **_options(url, WAIT_SECONDS))
+    if is_sqlite(url):
+        _prepare_sqlite(engine, WAIT_SECONDS, begin="BEGIN IMMEDIATE", foreign_keys=False)
+    else:
+        _prepare_postgres(engine, WAIT_SECONDS)
+    return engine
+
+
+@asynccontextmanager
+async def begun(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """A connection inside a transaction: committed at the end of the block, rolled back when it raises.
+
+    Cancellation takes effect between statements, never inside one: the driver would be left in the middle of it, with
+    the lock of the file.
+    """
+    with translated():
+        with anyio.CancelScope(shield=True):
+            connection = await engine.connect()
+        try:
+            with anyio.CancelScope(shield=True):
+                await connection.begin()
+            yield connection
+            with anyio.CancelScope(shield=True):
+                await connection.commit()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+
+
+async def run(connection: AsyncConnection, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+    """Execute, with several sets of values or with one. Raises our errors."""
+    with translated(), anyio.CancelScope(shield=True):
+        result = await connection.execute(statement, rows)
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    return result
+
+
+def _options(url: URL, wait_seconds: float) -> dict[str, Any]:
+    connect_args = {} if is_sqlite(url) else {"connect_timeout": 10, "application_name": "platemark", **url.query}
+    # Parameters are hidden because errors would quote prompts.
+    return {
+        "max_overflow": 0,
+        "pool_timeout": wait_seconds,
+        "hide_parameters": True,
+        "connect_args": connect_args,
+    }
+
+
+def _prepare_sqlite(engine: Engine, wait_seconds: float, *, begin: str, foreign_keys: bool = True) -> None:
+    pragmas = (
+        f"busy_timeout={round(wait_seconds * 1000)}",
+        "journal_mode=WAL",
+        # NORMAL may lose what was committed just before a power cut, such as an attempt that was paid for.
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+    )
+
+    def prepare(dbapi: Any, _record: object) -> None:
+        # The driver's own idea of when a transaction begins is too late for us.
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", start)
+
+
+def _prepare_postgres(engine: Engine, wait_seconds: float) -> None:
+    session = (
+        f"SET timezone = 'UTC'; SET lock_timeout = {round(wait_seconds * 1000)}; "
+        f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'"
+    )
+
+    def prepare(dbapi: Any, _record: object) -> None:
+        cursor = dbapi.cursor()
+        cursor.execute(session)
+        cursor.close()
+        dbapi.commit()
+
+    event.listen(engine, "connect", prepare)

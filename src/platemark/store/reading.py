@@ -1,0 +1,190 @@
+"""Reads of one consistent moment."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Select, Table, exists, func, or_, select
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import Executable
+
+from platemark.core.audit import AuditLine
+from platemark.core.base import Noun
+from platemark.core.errors import FieldError, InvalidRequest, NotFound
+from platemark.core.event import Event
+from platemark.core.generation import Generation
+from platemark.core.ports import Page, Query
+from platemark.store import connections, tables
+from platemark.store.codec import is_json, kind_of, project_of, to_noun
+
+N = TypeVar("N", bound=Noun)
+_MARK = b"1:"
+
+
+class Rows:
+    """Implements the port Reading on one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, kind: type[N], id: str) -> N:
+        """The noun with this id. Raises NotFound."""
+        if (noun := await self.find(kind, id)) is None:
+            raise NotFound(f"There is no {kind_of(kind).name} {id[:80]!r}. Check the id and the project of the key.")
+        return noun
+
+    async def find(self, kind: type[N], id: str) -> N | None:
+        """The noun with this id, or None."""
+        if "\x00" in id:
+            return None
+        noun = await self._one(kind, id)
+        if noun is not None and await self._meet(project_of(noun)):
+            return await self._one(kind, id)
+        return noun
+
+    async def all(self, kind: type[N], *, order_by: str = "id", limit: int | None = None, **equals: Any) -> list[N]:
+        """Rows whose fields equal the given values (a tuple or frozenset: any of them; None: is null)."""
+        table = kind_of(kind).table
+        await self._meet_in(equals)
+        return await self._nouns(
+            kind, select(table).where(*_equal(table, equals)).order_by(table.c[order_by], table.c.id).limit(limit)
+        )
+
+    async def before(self, kind: type[N], field: str, moment: datetime, *, limit: int = 100, **equals: Any) -> list[N]:
+        """Rows whose timestamp `field` lies before `moment`, oldest first."""
+        table = kind_of(kind).table
+        await self._meet_in(equals)
+        return await self._nouns(
+            kind,
+            select(table)
+            .where(table.c[field] < moment, *_equal(table, equals))
+            .order_by(table.c[field], table.c.id)
+            .limit(limit),
+        )
+
+    async def page(self, kind: type[N], query: Query) -> Page[N]:
+        """One page of what a project has, newest id first. `since` is included, `until` is not.
+
+        Raises InvalidRequest for a cursor that is not ours.
+        """
+        table = kind_of(kind).table
+        await self._meet(query.project)
+        wanted = _equal(table, {**query.equals, "project": query.project}) + _tagged(kind, table, query.tags)
+        if query.cursor is not None:
+            wanted.append(table.c.id < _read_cursor(query.cursor))
+        if query.since is not None:
+            wanted.append(table.c.created_at >= query.since)
+        if query.until is not None:
+            wanted.append(table.c.created_at < query.until)
+        limit = max(1, query.limit)
+        found = await self._nouns(kind, select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit + 1))
+        data = tuple(found[:limit])
+        return Page(data, _cursor(data[-1].id) if len(found) > limit else None)
+
+    async def events(
+        self, project: str, *, generation: str | None = None, after: int = 0, limit: int = 1000
+    ) -> list[Event]:
+        """Events with `seq` greater than `after`, oldest first."""
+        table = tables.events
+        wanted = [table.c.project == project, table.c.seq > after]
+        if generation is not None:
+            wanted.append(table.c.generation == generation)
+        return await self._nouns(Event, select(table).where(*wanted).order_by(table.c.seq).limit(limit))
+
+    async def chain(self, project: str, *, after: int = 0, limit: int = 1000) -> list[AuditLine]:
+        """Lines of the project's chain with `seq` greater than `after`, in order."""
+        lines = tables.audit_lines
+        rows = await self._run(_lines(project).where(lines.c.seq > after).order_by(lines.c.seq).limit(limit))
+        return [AuditLine.model_validate(dict(row)) for row in rows.mappings()]
+
+    async def chain_span(
+        self, project: str, *, generation: str | None = None, image: str | None = None
+    ) -> tuple[int, int] | None:
+        """First and last chain line about a generation or image, or about either of both; None when there is none."""
+        lines = tables.audit_lines
+        about = [lines.c[name] == id for name, id in (("generation", generation), ("image", image)) if id is not None]
+        if not about:
+            raise ValueError("Name a generation or an image.")
+        span = select(func.min(lines.c.seq), func.max(lines.c.seq)).where(lines.c.project == project, or_(*about))
+        first, last = tuple[int | None, ...]((await self._run(span)).one())
+        return None if first is None or last is None else (first, last)
+
+    async def _head(self, project: str) -> AuditLine | None:
+        rows = await self._run(_lines(project).order_by(tables.audit_lines.c.seq.desc()).limit(1))
+        row = rows.mappings().first()
+        return None if row is None else AuditLine.model_validate(dict(row))
+
+    async def _meet(self, project: str | None) -> bool:
+        """Called before rows of a project are read or written; True when what was read before may be stale."""
+        return False
+
+    async def _meet_in(self, equals: Mapping[str, Any]) -> None:
+        if isinstance(project := equals.get("project"), str):
+            await self._meet(project)
+
+    async def _one(self, kind: type[N], id: str) -> N | None:
+        table = kind_of(kind).table
+        row = (await self._run(select(table).where(table.c.id == id))).mappings().first()
+        return None if row is None else to_noun(kind, row)
+
+    async def _nouns(self, kind: type[N], statement: Select[Any]) -> list[N]:
+        return [to_noun(kind, row) for row in (await self._run(statement)).mappings()]
+
+    async def _run(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+        try:
+            return await connections.run(self._connection, statement, rows)
+        except UnicodeEncodeError:
+            raise InvalidRequest("A text holds half a surrogate pair. Send valid Unicode.") from None
+
+
+def _lines(project: str) -> Select[Any]:
+    lines = tables.audit_lines
+    return select(*(lines.c[name] for name in AuditLine.model_fields)).where(lines.c.project == project)
+
+
+def _equal(table: Table, equals: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    return [_compare(table, name, value) for name, value in equals.items()]
+
+
+def _compare(table: Table, name: str, value: Any) -> ColumnElement[bool]:
+    if name not in table.c or is_json(table, name):
+        raise TypeError(f"{table.name} cannot be searched by {name}.")
+    column = table.c[name]
+    if isinstance(value, tuple | frozenset):
+        return column.in_(tuple(cast("Iterable[Any]", value)))
+    return column == value
+
+
+def _tagged(kind: type[Noun], table: Table, wanted: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    if not wanted:
+        return []
+    tags = tables.generation_tags
+    generation = table.c.id if kind is Generation else table.c.generation
+    return [
+        exists().where(
+            tags.c.generation == generation,
+            tags.c.project == table.c.project,
+            tags.c.name == name,
+            tags.c.value == value,
+        )
+        for name, value in wanted.items()
+    ]
+
+
+def _cursor(id: str) -> str:
+    return base64.urlsafe_b64encode(_MARK + id.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> str:
+    try:
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        id = decoded.removeprefix(_MARK).decode("ascii")
+    except (binascii.Error, ValueError):
+        decoded, id = b"", ""
+    if not decoded.startswith(_MARK) or not id.isprintable() or not id:
+        message = "This cursor is not one that a list gave. Use next_cursor as it came, or leave it out to start over."
+        raise InvalidRequest(message, errors=[FieldError(pointer="/cursor", code="invalid_cursor", message=message)])
+    return id

@@ -1,0 +1,359 @@
+"""One table per noun. Columns are named as the noun's fields; nested values are JSON. A test compares the two."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal_column,
+)
+from sqlalchemy.types import TypeEngine
+
+from platemark.core.attempt import ATTEMPT_MOVES, Attempt, Output
+from platemark.core.base import Noun
+from platemark.core.event import TRANSIENT, Event
+from platemark.core.generation import GENERATION_MOVES, Generation, IdempotencyKey, PromptText
+from platemark.core.image import MODERATION_MOVES, PUBLICATION_MOVES, Blob, Fingerprint, Image, Publication
+from platemark.core.inspection import Inspection
+from platemark.core.moderation import REVIEW_MOVES, Review, Verdict
+from platemark.core.money import Usage
+from platemark.core.project import ApiKey, Person, Project
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, kept in UTC. SQLite has no zones: there it is text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only where the key is a plain INTEGER.
+_serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _key(name: str = "id") -> Column[Any]:
+    return Column(name, Text, primary_key=True)
+
+
+def _all(kind: TypeEngine[Any], names: str, *, null: bool) -> list[Column[Any]]:
+    return [Column(name, kind, nullable=null) for name in names.split()]
+
+
+def _text(names: str, *, null: bool = False) -> list[Column[Any]]:
+    return _all(Text(), names, null=null)
+
+
+def _whole(names: str, *, null: bool = False) -> list[Column[Any]]:
+    return _all(BigInteger(), names, null=null)
+
+
+def _time(names: str, *, null: bool = False) -> list[Column[Any]]:
+    return _all(UtcTime(), names, null=null)
+
+
+def _json(names: str, *, null: bool = False) -> list[Column[Any]]:
+    return _all(JSON(none_as_null=True), names, null=null)
+
+
+def _refers(name: str, target: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, Text, ForeignKey(target), nullable=null)
+
+
+projects = Table("projects", metadata, _key(), *_text("name"), *_time("created_at"), *_time("disabled_at", null=True))
+people = Table(
+    "people",
+    metadata,
+    _key(),
+    *_text("name password_hash"),
+    *_json("roles"),
+    *_time("created_at"),
+    *_time("disabled_at", null=True),
+)
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _key(),
+    *_text("project name secret_sha256 hint"),
+    *_text("person replaced_by", null=True),
+    *_json("scopes"),
+    *_time("created_at"),
+    *_time("expires_at revoked_at", null=True),
+    UniqueConstraint("secret_sha256"),
+    Index(None, "project"),
+)
+prompt_texts = Table(
+    "prompt_texts",
+    metadata,
+    _key(),
+    *_text("project"),
+    *_text("salt", null=True),
+    *_json("body", null=True),
+    *_time("created_at"),
+    *_time("erased_at", null=True),
+)
+generations = Table(
+    "generations",
+    metadata,
+    _key(),
+    *_text("project key status operation lane model text_sha256 response_format output_format cost_status cost_basis"),
+    *_text("requested_model model_revision user_sha256 role audience", null=True),
+    _refers("text", "prompt_texts.id"),
+    *_json("parameters tags warnings dropped"),
+    *_json("error", null=True),
+    *_time("created_at start_by"),
+    *_time("started_at finished_at retry_at cancel_requested_at", null=True),
+    Column("needs_attention", Boolean, nullable=False),
+    *_whole("runs failures crashes"),
+    *_whole("cost_micro_usd", null=True),
+    Index(None, "project", "id"),
+    Index(None, "project", "status", "id"),
+    Index(None, "project", "user_sha256"),
+    Index(None, "project", "needs_attention", "id"),
+    Index(None, "status", "start_by"),
+    Index(None, "text"),
+)
+# The tags again, one row each, so that a list can be filtered by them on both databases.
+generation_tags = Table(
+    "generation_tags",
+    metadata,
+    Column("generation", Text, ForeignKey("generations.id", ondelete="CASCADE")),
+    Column("name", Text),
+    *_text("project value"),
+    PrimaryKeyConstraint("generation", "name"),
+    Index(None, "project", "name", "value", "generation"),
+)
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _key(),
+    *_text("project body_sha256"),
+    _refers("generation", "generations.id"),
+    *_time("created_at"),
+    Index(None, "created_at"),
+    Index(None, "generation"),
+)
+attempts = Table(
+    "attempts",
+    metadata,
+    _key(),
+    *_text("project provider state cost_status cost_basis"),
+    _refers("generation", "generations.id"),
+    *_whole("number"),
+    *_text("ticket provider_request_id", null=True),
+    *_time("created_at"),
+    *_time("sent_at finished_at", null=True),
+    *_json("response error", null=True),
+    *_whole("cost_micro_usd", null=True),
+    Index(None, "generation", "number"),
+    Index(None, "state", "created_at"),
+)
+outputs = Table(
+    "outputs",
+    metadata,
+    _key(),
+    *_text("project generation sha256 media_type"),
+    _refers("attempt", "attempts.id"),
+    *_whole("index"),
+    *_whole("seed", null=True),
+    *_json("flags"),
+    Index(None, "attempt", "index"),
+    Index(None, "generation"),
+)
+images = Table(
+    "images",
+    metadata,
+    _key(),
+    *_text("project origin media_type sha256 original_sha256 moderation_state credential_state"),
+    _refers("generation", "generations.id", null=True),
+    *_whole("index width height"),
+    *_whole("seed", null=True),
+    *_text("reason_code inspection credential_signer", null=True),
+    *_json("parents"),
+    *_time("created_at"),
+    *_time("deleted_at", null=True),
+    Index(None, "project", "id"),
+    Index(None, "project", "sha256"),
+    Index(None, "project", "original_sha256"),
+    Index(None, "project", "generation"),
+    Index(None, "generation"),
+)
+blobs = Table(
+    "blobs",
+    metadata,
+    _key(),
+    *_text("project sha256 media_type"),
+    *_whole("size"),
+    *_time("created_at"),
+    Index(None, "project", "sha256"),
+)
+publications = Table(
+    "publications",
+    metadata,
+    _key(),
+    *_text("project state"),
+    _refers("image", "images.id"),
+    *_text("audience", null=True),
+    *_time("created_at changed_at"),
+    Index(None, "image"),
+    Index(None, "project", "state", "id"),
+)
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    _key(),
+    *_text("project sha256 pdq"),
+    *_whole("quality"),
+    Index(None, "project", "sha256"),
+)
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _key(),
+    *_text("project stage decision review_status policy_version input_sha256"),
+    *_text("generation image reason_code", null=True),
+    Column("blocked_by_provider", Boolean, nullable=False),
+    Column("blocked_by_app_policy", Boolean, nullable=False),
+    *_whole("severity"),
+    *_json("secondary_codes signals rule_ids"),
+    *_time("created_at"),
+    Index(None, "generation"),
+    Index(None, "image"),
+)
+reviews = Table(
+    "reviews",
+    metadata,
+    _key(),
+    *_text("project state"),
+    _refers("verdict", "verdicts.id"),
+    *_text("generation image reason_code", null=True),
+    *_whole("level"),
+    *_time("created_at expires_at"),
+    *_time("decided_at", null=True),
+    Index(None, "project", "state", "id"),
+    Index(None, "state", "expires_at"),
+    Index(None, "generation"),
+    Index(None, "image"),
+    Index(None, "verdict"),
+)
+inspections = Table(
+    "inspections",
+    metadata,
+    _key(),
+    *_text("project verdict tier input_sha256 media_type"),
+    *_text("image", null=True),
+    *_whole("width height"),
+    *_json("confidence evidence limits versions timings_ms"),
+    *_time("created_at"),
+    Index(None, "image"),
+    Index(None, "project", "id"),
+)
+usages = Table(
+    "usages",
+    metadata,
+    _key(),
+    *_text("project cost_status basis"),
+    _refers("generation", "generations.id"),
+    _refers("attempt", "attempts.id"),
+    *_whole("micro_usd", null=True),
+    *_time("created_at"),
+    Index(None, "project", "created_at"),
+    Index(None, "generation"),
+    Index(None, "attempt"),
+)
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _serial, primary_key=True, autoincrement=True),
+    *_text("id project type"),
+    *_text("generation image", null=True),
+    *_time("at"),
+    *_json("data"),
+    UniqueConstraint("id"),
+    Index(None, "project", "seq"),
+    Index(None, "generation", "seq"),
+    # Numbers of dropped progress events are not given out again: a stream resumes by them.
+    sqlite_autoincrement=True,
+)
+# Written out rather than bound, or SQLite would not see that the index fits.
+TRANSIENT_EVENTS = events.c.type.in_([literal_column(f"'{name}'") for name in sorted(TRANSIENT)])
+Index("ix_events_transient", events.c.generation, sqlite_where=TRANSIENT_EVENTS, postgresql_where=TRANSIENT_EVENTS)
+audit_lines = Table(
+    "audit_lines",
+    metadata,
+    *_text("project"),
+    Column("seq", BigInteger, autoincrement=False),
+    *_text("prev hash"),
+    *_json("body"),
+    # Copies from the body, for looking up; the hash covers the body alone.
+    *_text("generation image", null=True),
+    PrimaryKeyConstraint("project", "seq"),
+    Index(None, "project", "generation", "seq"),
+    Index(None, "project", "image", "seq"),
+)
+workers = Table("workers", metadata, _key("executor_id"), *_text("boot_id role"), *_time("heartbeat_at"))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one noun is kept. `state` is the field that transitions are checked by, None where there are none."""
+
+    name: str
+    table: Table
+    state: str | None = None
+    moves: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+KINDS: dict[type[Noun], Kind] = {
+    Project: Kind("project", projects),
+    Person: Kind("person", people),
+    ApiKey: Kind("API key", api_keys),
+    PromptText: Kind("prompt text", prompt_texts),
+    Generation: Kind("generation", generations, "status", GENERATION_MOVES),
+    IdempotencyKey: Kind("idempotency key", idempotency_keys),
+    Attempt: Kind("attempt", attempts, "state", ATTEMPT_MOVES),
+    Output: Kind("output", outputs),
+    Image: Kind("image", images, "moderation_state", MODERATION_MOVES),
+    Blob: Kind("blob", blobs),
+    Publication: Kind("publication", publications, "state", PUBLICATION_MOVES),
+    Fingerprint: Kind("fingerprint", fingerprints),
+    Verdict: Kind("verdict", verdicts),
+    Review: Kind("review", reviews, "state", REVIEW_MOVES),
+    Inspection: Kind("inspection", inspections),
+    Usage: Kind("usage line", usages),
+    Event: Kind("event", events),
+}
