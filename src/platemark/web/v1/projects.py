@@ -1,0 +1,51 @@
+"""`/v1/projects`: the tenants."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from platemark.core.errors import MalformedBody, UnsupportedMedia
+from platemark.core.project import Project
+from platemark.core.request import Name, StrictModel
+from platemark.core.resource import ListResource, ProjectResource
+from platemark.flows import projects
+from platemark.web import answers, bodies, documented
+from platemark.web.auth import Operator, Reader
+
+router = APIRouter(tags=["projects"])
+_LARGEST_BODY = 64 * 1024
+
+
+class NewProject(StrictModel):
+    """What a new project is called."""
+
+    name: Name
+
+
+def _resource(project: Project) -> ProjectResource:
+    return ProjectResource.model_validate(project.model_dump())
+
+
+@router.get(
+    "/v1/projects",
+    operation_id="list_projects",
+    summary="List projects",
+    responses={200: {"model": ListResource[ProjectResource]}},
+)
+async def listing(call: Reader) -> Response:
+    """All of this server for a key with `projects:manage`, its own for any other."""
+    found = tuple(_resource(project) for project in await projects.projects(call.platform, call.principal))
+    return answers.json(ListResource[ProjectResource](data=found, next_cursor=None, has_more=False))
+
+
+@router.post(
+    "/v1/projects",
+    operation_id="create_project",
+    summary="Make a project",
+    status_code=201,
+    responses={201: {"model": ProjectResource}, **documented.faults(MalformedBody, UnsupportedMedia)},
+    openapi_extra=documented.body("NewProject", {"name": "marketplace"}),
+)
+async def create(call: Operator) -> Response:
+    """An empty one; make its first key with `POST /v1/keys` and its id as `project`."""
+    wanted = await bodies.read_model(call.request, NewProject, _LARGEST_BODY)
+    return answers.json(_resource(await projects.create_project(call.platform, call.principal, wanted.name)), 201)
