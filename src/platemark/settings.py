@@ -65,9 +65,10 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Generations that this machine's engine draws at once.")
     ] = 1
 
-    interactive_poll_seconds: Annotated[float, Field(gt=0, description="How often interactive queues are polled.")] = (
-        0.05
-    )
+    interactive_poll_seconds: Annotated[
+        float | None,
+        Field(gt=0, description="How often interactive queues are polled; 0.5, or 0.1 where work comes only by queue."),
+    ] = None
     batch_poll_seconds: Annotated[float, Field(gt=0, description="How often batch queues are polled.")] = 0.5
     sweep_seconds: Annotated[float, Field(gt=0, description="How often lost work is looked for.")] = 10.0
     worker_dead_seconds: Annotated[

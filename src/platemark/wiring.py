@@ -1,18 +1,18 @@
 """The composition root: settings in, a running Platform out."""
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
-import anyio.abc
 from pydantic import SecretStr
 
 from platemark import telemetry
 from platemark.core.errors import Misconfigured, StorageUnavailable
 from platemark.core.limits import Limits
-from platemark.core.ports import Platform, Provider
+from platemark.core.ports import Jobs, Platform, Provider
 from platemark.detectors.absent import absent_detectors
 from platemark.detectors.blankness import Blankness
 from platemark.detectors.lexicon import Lexicon
@@ -45,27 +45,37 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
 
     Raises Misconfigured, DatabaseUnavailable, StorageUnavailable with what the operator has to do.
     """
-    await anyio.to_thread.run_sync(_make_data_directory, settings.data)
-    async with AsyncExitStack() as stack:
-        await upgrade(database_url(settings))
-        database = await stack.enter_async_context(Database.open(database_url(settings)))
-        jobs = _jobs(settings)
-        platform = change(await _platform(settings, stack, database, jobs))
-        first = await first_start(
-            platform, admin_key=_secret(settings.admin_key), key_file=settings.data / ADMIN_KEY_FILE
-        )
-        if first is not None and first.key_file is not None:
-            log.info("first_start", project=first.project, admin_key_in=str(first.key_file))
+    jobs = _jobs(settings)
+    async with open_parts(settings, jobs=jobs, change=change) as platform, AsyncExitStack() as stack:
         await jobs.start(platform)
         stack.push_async_callback(jobs.stop)
         if jobs.works:
-            group = await stack.enter_async_context(_background())
-            group.start_soon(beat, jobs, database, platform, settings.worker_dead_seconds)
-            group.start_soon(sweep, jobs, database, platform, settings.sweep_seconds, settings.worker_dead_seconds)
+            database = await stack.enter_async_context(Database.open(database_url(settings)))
+            dead = settings.worker_dead_seconds
+            beating = beat(jobs, database, platform, dead)
+            sweeping = sweep(jobs, database, platform, settings.sweep_seconds, dead)
+            await stack.enter_async_context(_background(beating, sweeping))
         yield platform
 
 
-async def _platform(settings: Settings, stack: AsyncExitStack, database: Database, jobs: DurableJobs) -> Platform:
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, *, jobs: Jobs | None = None, change: Change = _as_it_is
+) -> AsyncGenerator[Platform]:
+    """The platform without its durable runtime: everything is there, and nothing runs by itself."""
+    await anyio.to_thread.run_sync(_make_data_directory, settings.data)
+    await upgrade(database_url(settings))
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(database_url(settings)))
+        platform = change(await _platform(settings, stack, database, jobs or _jobs(settings)))
+        key_file = settings.data / ADMIN_KEY_FILE
+        first = await first_start(platform, admin_key=_secret(settings.admin_key), key_file=key_file)
+        if first is not None and first.key_file is not None:
+            log.info("first_start", project=first.project, admin_key_in=str(first.key_file))
+        yield platform
+
+
+async def _platform(settings: Settings, stack: AsyncExitStack, database: Database, jobs: Jobs) -> Platform:
     clock = SystemClock()
     return Platform(
         clock=clock,
@@ -93,8 +103,9 @@ async def _providers(settings: Settings, stack: AsyncExitStack) -> Mapping[str, 
         raise Misconfigured(f"PLATEMARK_PROVIDERS names {', '.join(sorted(unknown))}; known here: local.")
     if "local" not in settings.providers:
         return {}
+    # One that does not draw never loads the engine: it starts with its first drawing.
     draws = settings.role in ("all", "engine")
-    local = await stack.enter_async_context(open_local(settings, draws=draws))
+    local = await stack.enter_async_context(open_local(settings, warm=draws))
     return {local.name: local}
 
 
@@ -120,7 +131,8 @@ def database_url(settings: Settings) -> str:
 def _jobs(settings: Settings) -> DurableJobs:
     configured = _secret(settings.database_url)
     url = f"sqlite:///{settings.data / 'jobs.db'}" if configured is None else _psycopg(configured)
-    pace = Pace(settings.interactive_poll_seconds, settings.batch_poll_seconds, settings.stop_seconds)
+    interactive = settings.interactive_poll_seconds or (0.5 if settings.role == "all" else 0.1)
+    pace = Pace(interactive, settings.batch_poll_seconds, settings.stop_seconds)
     return DurableJobs(url, settings.role, settings.data / "locks", pace, settings.executor_id)
 
 
@@ -167,9 +179,12 @@ def _url_secret(data: Path) -> bytes:
 
 
 @asynccontextmanager
-async def _background() -> AsyncGenerator[anyio.abc.TaskGroup]:
-    async with anyio.create_task_group() as group:
-        try:
-            yield group
-        finally:
-            group.cancel_scope.cancel()
+async def _background(*loops: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+    """Run endless loops beside the block. Tasks of their own, so that the block's errors come out as they are."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -31,7 +31,11 @@ BOUNDARIES = [
 
 def run(plan: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
     done = subprocess.run(
-        [sys.executable, str(VICTIM), json.dumps(plan)], capture_output=True, text=True, timeout=110, check=False,
+        [sys.executable, str(VICTIM), json.dumps(plan)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
         env={**os.environ, "PYTHONWARNINGS": "default"},
     )
     facts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -104,3 +108,27 @@ def test_p2_an_unknown_outcome_that_may_have_cost_money_is_not_repeated(tmp_path
     assert (facts[-1]["status"], facts[-1]["code"]) == ("failed", "outcome_unknown")
     assert facts[-1]["attempts"] == ["unknown"]
     assert len(Path(base["data"], "ledger").read_text().splitlines()) == 1
+
+
+@pytest.mark.timeout(240)
+def test_p2_a_dead_workers_job_is_adopted_by_another(base: dict[str, Any]) -> None:
+    code, facts = run({**base, "accept": 1, "die": "update", "linger": 30, "executor_id": "first"})
+    assert code == -signal.SIGKILL
+    (id,) = accepted_ids(Path(base["data"]), facts, base)
+    _, facts = run({**base, "finish": [id], "executor_id": "second", "worker_dead_seconds": 6})
+    assert facts[-1]["status"] == "succeeded"
+    assert facts[-1]["attempts"] == ["unknown", "succeeded"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_p2_restarts_never_exhaust_a_generation(tmp_path: Path) -> None:
+    base = {"data": str(tmp_path / "data")}
+    code, facts = run({**base, "accept": 1, "die": "update", "linger": 30})
+    (id,) = accepted_ids(tmp_path, facts, base)
+    for _ in range(12):
+        code, _ = run({**base, "die": "update", "linger": 30})
+        assert code == -signal.SIGKILL
+    _, facts = run({**base, "finish": [id]})
+    assert facts[-1]["status"] == "succeeded"
+    assert facts[-1]["attempts"] == [*["unknown"] * 13, "succeeded"]

@@ -135,11 +135,21 @@ class Counting(Scripted):
 
 
 def arm(plan: dict[str, Any], fuse: Fuse, platform: Platform) -> Platform:
-    provider = Counting(ledger=Path(plan["data"]) / "ledger", fuse=fuse, tickets=plan.get("tickets", False),
-                        free_repeat=plan.get("free_repeat", True), steps=2, step_seconds=0.01)
+    provider = Counting(
+        ledger=Path(plan["data"]) / "ledger",
+        fuse=fuse,
+        tickets=plan.get("tickets", False),
+        free_repeat=plan.get("free_repeat", True),
+        steps=1,
+        step_seconds=0.01,
+    )
     return replace(
-        platform, providers={"scripted": provider}, store=DyingStore(platform.store, fuse), blobs=DyingBlobs(platform.blobs, fuse),
-        jobs=DyingJobs(platform.jobs, fuse), provenance=DyingProvenance(platform.provenance, fuse),
+        platform,
+        providers={"scripted": provider},
+        store=DyingStore(platform.store, fuse),
+        blobs=DyingBlobs(platform.blobs, fuse),
+        jobs=DyingJobs(platform.jobs, fuse),
+        provenance=DyingProvenance(platform.provenance, fuse),
     )
 
 
@@ -152,8 +162,12 @@ async def describe(platform: Platform, caller: Principal, id: str) -> dict[str, 
         publications = await read.all(Publication, project=caller.project)
     records = [await image_record(platform, caller, image.id) for image in images]
     return {
-        "id": id, "status": generation.status, "code": (generation.error or {}).get("code"), "runs": generation.runs,
-        "attempts": [attempt.state for attempt in attempts], "publications": len(publications),
+        "id": id,
+        "status": generation.status,
+        "code": (generation.error or {}).get("code"),
+        "runs": generation.runs,
+        "attempts": [attempt.state for attempt in attempts],
+        "publications": len(publications),
         "stored": [await platform.blobs.exists(f"{image.project}/{image.sha256}") for image in images],
         "records": [record.model_dump(mode="json") for record in records],
     }
@@ -162,9 +176,15 @@ async def describe(platform: Platform, caller: Principal, id: str) -> dict[str, 
 async def main(plan: dict[str, Any]) -> None:
     url = plan.get("database_url")
     settings = Settings(
-        data=Path(plan["data"]), providers=(), default_model="scripted/plain", sweep_seconds=plan.get("sweep_seconds", 1.0),
-        worker_dead_seconds=plan.get("worker_dead_seconds", 45.0), database_url=SecretStr(url) if url else None,
-        admin_key=SecretStr("kill-tests-admin-key"), log_level="warning", executor_id=plan.get("executor_id"),
+        data=Path(plan["data"]),
+        providers=(),
+        default_model="scripted/plain",
+        sweep_seconds=plan.get("sweep_seconds", 1.0),
+        worker_dead_seconds=plan.get("worker_dead_seconds", 45.0),
+        database_url=SecretStr(url) if url else None,
+        admin_key=SecretStr("kill-tests-admin-key"),
+        log_level="warning",
+        executor_id=plan.get("executor_id"),
     )
     fuse = Fuse(plan.get("die", "nowhere"))
     async with open_platform(settings, change=lambda platform: arm(plan, fuse, platform)) as platform:

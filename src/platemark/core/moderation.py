@@ -8,6 +8,36 @@ Decision = Literal["allow", "label", "review", "block"]
 Stage = Literal["before_request", "after_response", "before_publish"]
 ReviewStatus = Literal["not_required", "pending", "claimed", "approved", "rejected", "expired"]
 LATTICE: tuple[Decision, ...] = ("allow", "label", "review", "block")
+# Stable: policies, detectors and adapters speak of subjects by these names.
+REASON_CODES: tuple[str, ...] = (
+    "MINOR_SAFETY",
+    "SEXUAL_EXPLICIT",
+    "SEXUAL_SUGGESTIVE",
+    "NUDITY_NON_EXPLICIT",
+    "NCII",
+    "VIOLENCE",
+    "GORE",
+    "EXTREMISM",
+    "HATE",
+    "HARASSMENT",
+    "SELF_HARM",
+    "ILLICIT_DANGEROUS",
+    "REGULATED_GOODS",
+    "PUBLIC_FIGURE_DECEPTION",
+    "ELECTION_INTEGRITY",
+    "PRIVATE_PERSON_LIKENESS",
+    "PII_IN_PROMPT",
+    "IP_COPYRIGHT",
+    "IP_TRADEMARK",
+    "EVASION_SUSPECTED",
+    "KNOWN_HASH_MATCH",
+    "REPEAT_OFFENDER",
+    "PROVIDER_UNSPECIFIED",
+    "PROVIDER_OUTPUT_DEGRADED",
+    "MODERATION_UNAVAILABLE",
+)
+# The category of a signal from a detector that looked and found nothing.
+NOTHING_FOUND = "none"
 STATE_OF: dict[Decision, Literal["allowed", "labelled", "in_review", "blocked"]] = {
     "allow": "allowed",
     "label": "labelled",

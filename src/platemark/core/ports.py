@@ -195,7 +195,7 @@ class TextDetector(Protocol):
     @property
     def version(self) -> str: ...
 
-    async def look(self, texts: Mapping[str, str]) -> Sequence[Signal]:
+    async def look(self, texts: Mapping[str, str], /) -> Sequence[Signal]:
         """Signals for named strings (`prompt`, `negative_prompt`, …)."""
         ...
 
@@ -208,7 +208,7 @@ class ImageDetector(Protocol):
     @property
     def version(self) -> str: ...
 
-    async def look(self, data: bytes) -> Sequence[Signal]: ...
+    async def look(self, data: bytes, /) -> Sequence[Signal]: ...
 
 
 @dataclass(frozen=True, slots=True)

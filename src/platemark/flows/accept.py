@@ -185,9 +185,8 @@ async def _write(
     platform: Platform, generation: Generation, text: PromptText, ruled: Verdict, key: IdempotencyKey | None
 ) -> None:
     async with platform.store.transaction() as tx:
-        if key is not None:
-            await tx.add(key.model_copy(update={"generation": generation.id}))
-        await tx.add(text, generation, ruled)
+        bound = [] if key is None else [key.model_copy(update={"generation": generation.id})]
+        await tx.add(text, generation, ruled, *bound)
         await tell(
             platform,
             tx,

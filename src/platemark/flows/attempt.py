@@ -158,6 +158,8 @@ async def _close(
         *gathered.outputs,
     )
     generation = await tx.get(Generation, attempt.generation)
+    if answer is not None and answer.model_revision not in (None, generation.model_revision):
+        generation = await tx.change(generation, model_revision=answer.model_revision)
     await tell(
         platform,
         tx,

@@ -11,7 +11,7 @@ from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publicat
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
-from platemark.flows.inspect import fingerprint_of, inspect
+from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
 from platemark.flows.screen import screen_image, verdict
 from platemark.imaging.decode import normalise
@@ -104,8 +104,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         original_sha256=output.sha256,
         moderation_state=STATE_OF[ruling.decision],
         reason_code=ruling.reason_code,
-        credential_state="valid",
-        credential_signer=platform.provenance.signer,
+        credential_state="absent",
     )
     fingerprint = await fingerprint_of(platform, image, normal.data)
     inspection = await inspect(
@@ -117,16 +116,9 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         fingerprint=fingerprint,
         size=(normal.width, normal.height),
     )
-    ruled = verdict(
-        platform,
-        ruling,
-        signals,
-        looked_at,
-        circumstances,
-        project=image.project,
-        generation=generation.id,
-        image=image_id,
-    )
+    image = image.model_copy(update=credential_of(inspection.evidence))
+    about = {"project": image.project, "generation": generation.id, "image": image_id}
+    ruled = verdict(platform, ruling, signals, looked_at, circumstances, **about)
     return assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
 
 

@@ -11,7 +11,7 @@ import anyio
 
 from platemark.core.attempt import Attempt, Output
 from platemark.core.errors import GenerationCanceled, GenerationExpired, PlatemarkError, ProviderError, ProviderTimedOut
-from platemark.core.generation import Generation, PromptText
+from platemark.core.generation import Generation, PromptText, Warning
 from platemark.core.image import Blob
 from platemark.core.ports import Platform, Provider
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
@@ -230,7 +230,8 @@ async def _conclude(platform: Platform, generation: Generation, developed: list[
         attempts = await tx.all(Attempt, generation=generation.id, order_by="number")
         for made in developed:
             await made.write(platform, tx, generation)
-        warnings = dict.fromkeys((*generation.warnings, *(warning for made in developed for warning in made.warnings)))
+        found = (warning for made in developed for warning in made.warnings)
+        warnings = dict.fromkeys((*generation.warnings, *found, *_fewer(generation, len(developed))))
         cost = total_cost(attempts)
         return await end(
             platform,
@@ -242,6 +243,13 @@ async def _conclude(platform: Platform, generation: Generation, developed: list[
             cost_micro_usd=cost.micro_usd,
             cost_basis=cost.basis,
         )
+
+
+def _fewer(generation: Generation, made: int) -> tuple[Warning, ...]:
+    asked = generation.parameters.n
+    if made >= asked:
+        return ()
+    return (Warning(code="fewer_images", field="n", message=f"The provider gave {made} of {asked} pictures."),)
 
 
 async def _clear_originals(platform: Platform, generation: Generation) -> None:

@@ -114,13 +114,15 @@ def _registry(matches: Sequence[Match]) -> Finding:
 def fuse(evidence: Sequence[Finding]) -> tuple[InspectionVerdict, Tier, float | None]:
     """Verdict, tier and probability from findings: own first, then conflict, then claims, then nothing.
 
-    Only an exact entry of the registry gives a probability: no other number has been measured here yet.
+    Only our own file or signature gives a probability: no other number has been measured here yet.
     """
     registry = next((finding for finding in evidence if finding.kind == "registry"), None)
-    if registry is not None and registry.status == "exact":
+    signed = any(finding.kind == "c2pa" and finding.detail.get("own") for finding in evidence)
+    broken = any(finding.kind == "c2pa" and finding.status == "invalid" for finding in evidence)
+    if (registry is not None and registry.status == "exact") or (signed and not broken):
         return "generated_by_us", "conclusive", 1.0
     directions = {finding.direction for finding in evidence if finding.weight != "none"} - {"none"}
-    if len(directions) > 1 or any(finding.kind == "c2pa" and finding.status == "invalid" for finding in evidence):
+    if len(directions) > 1 or broken:
         return "conflicting", "conflicting", None
     if registry is not None and registry.status == "near":
         return "generated_by_us", "inferred", None
@@ -130,3 +132,10 @@ def fuse(evidence: Sequence[Finding]) -> tuple[InspectionVerdict, Tier, float | 
         strong = any(finding.weight == "strong" for finding in evidence)
         return ("ai_generated" if strong else "ai_claimed"), "asserted", None
     return "no_evidence_of_ai", "none", None
+
+
+def credential_of(evidence: Sequence[Finding]) -> dict[str, str | None]:
+    """The image's credential as it was read back: the fields of `Image` that speak of it."""
+    finding = next((finding for finding in evidence if finding.kind == "c2pa"), None)
+    detail = finding.detail if finding is not None else {}
+    return {"credential_state": detail.get("credential_state", "absent"), "credential_signer": detail.get("signer")}

@@ -3,12 +3,11 @@
 import anyio
 
 from platemark.core.image import Image
-from platemark.core.inspection import Finding
 from platemark.core.moderation import STATE_OF, Verdict
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal
 from platemark.flows.develop import Developed, assemble
-from platemark.flows.inspect import fingerprint_of, inspect
+from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.screen import screen_image, verdict
 from platemark.imaging.decode import Facts, inspect_bytes
 
@@ -62,15 +61,5 @@ async def _inspected(platform: Platform, image: Image, data: bytes, facts: Facts
         fingerprint=fingerprint,
         size=(facts.width, facts.height),
     )
-    image = image.model_copy(update=_credential(inspection.evidence))
+    image = image.model_copy(update=credential_of(inspection.evidence))
     return assemble(platform, image, len(data), fingerprint, ruled, inspection)
-
-
-def _credential(evidence: tuple[Finding, ...]) -> dict[str, str | None]:
-    finding = next((finding for finding in evidence if finding.kind == "c2pa"), None)
-    if finding is None:
-        return {}
-    return {
-        "credential_state": str(finding.detail.get("credential_state", "absent")),
-        "credential_signer": finding.detail.get("signer"),
-    }

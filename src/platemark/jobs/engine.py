@@ -33,8 +33,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def launch(engine: sa.Engine, executor: str, queues: list[str] | None) -> None:
-    """Start DBOS on the running event loop's thread, so that workflows run on it. `queues`: which to serve, or all."""
+def launch(engine: sa.Engine, executor: str, queues: list[str]) -> None:
+    """Start DBOS on the running event loop's thread, so that workflows run on it. Serves only `queues`."""
     _quieten()
     config: DBOSConfig = {
         "name": APPLICATION,
@@ -47,8 +47,7 @@ def launch(engine: sa.Engine, executor: str, queues: list[str] | None) -> None:
         "scheduler_polling_interval_sec": 3600,
     }
     DBOS(config=config)
-    if queues is not None:
-        DBOS.listen_queues(queues)
+    DBOS.listen_queues(queues)
     DBOS.launch()
 
 

@@ -22,6 +22,10 @@ from platemark.telemetry import logger
 
 log = logger(__name__)
 LANES = ("interactive", "batch")
+# Interactive generations of one provider that may wait for a slot in memory; more of them wait in the queue.
+_MOST_INSIDE = 16
+# Claimed before a slot is free, so that the poll interval does not stand between two of them.
+_AHEAD = 4
 # DBOS knows waiting rows by their priority, lowest first; 0 would go before all.
 _PRIORITY = {"interactive": 1, "batch": 10}
 
@@ -83,19 +87,19 @@ class DurableJobs:
         self._bound = Bound(platform, slots)
         bind(self._bound)
         served = served_providers(self.role, platform.providers)
-        queues = None if self.role == "all" else [queue_of(name, lane) for name in served for lane in LANES]
-        durable.launch(engine, self._executor.id, queues)
+        # By name, because DBOS remembers the queues of providers that are no longer configured.
+        durable.launch(engine, self._executor.id, [queue_of(name, lane) for name in served for lane in LANES])
         for name, provider in served.items():
             for lane in LANES:
                 await DBOS.register_queue_async(
                     queue_of(name, lane),
-                    worker_concurrency=provider.concurrency,
+                    worker_concurrency=provider.concurrency + _AHEAD,
                     polling_interval_sec=self.pace.interactive if lane == "interactive" else self.pace.batch,
                     on_conflict="always_update",
                 )
 
     async def submit(self, generation: Generation, *, delay: float = 0.0) -> None:
-        """Start directly where a slot of the provider is free, else queue. One (generation, runs) is one workflow."""
+        """Start directly while few are in the process, else queue. One (generation, runs) is one workflow."""
         provider = generation.model.split("/", 1)[0]
         workflow, queue = workflow_id(generation), queue_of(provider, generation.lane)
         if self._client is not None:
@@ -120,7 +124,7 @@ class DurableJobs:
     def _may_start_now(self, provider: str, lane: str) -> bool:
         """Only a process that serves everything may skip the queue: elsewhere the queue decides who works."""
         slots = self._bound.slots.get(provider) if self._bound else None
-        return self.role == "all" and lane == "interactive" and slots is not None and slots.free > 0
+        return self.role == "all" and lane == "interactive" and slots is not None and slots.inside < _MOST_INSIDE
 
     async def check(self) -> None:
         """Raise DatabaseUnavailable when the durable engine's database does not answer."""

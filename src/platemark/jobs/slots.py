@@ -12,21 +12,26 @@ class Slots:
 
     def __init__(self, total: int) -> None:
         self._free = total
+        self._inside = 0
         self._waiting: dict[str, deque[anyio.Event]] = {"interactive": deque(), "batch": deque()}
 
     @property
-    def free(self) -> int:
-        """Slots that nobody holds and nobody waits for."""
-        return max(0, self._free - sum(map(len, self._waiting.values())))
+    def inside(self) -> int:
+        """How many hold a slot or wait for one."""
+        return self._inside
 
     @asynccontextmanager
     async def hold(self, lane: str) -> AsyncGenerator[None]:
         """Hold one slot for the time of the block."""
-        await self._take(lane)
+        self._inside += 1
         try:
-            yield
+            await self._take(lane)
+            try:
+                yield
+            finally:
+                self._give()
         finally:
-            self._give()
+            self._inside -= 1
 
     async def _take(self, lane: str) -> None:
         if self._free > 0 and not any(self._waiting.values()):

@@ -1,0 +1,1 @@
+"""Detectors: one file each; every one measures text or an image and answers with signals."""

@@ -1,0 +1,135 @@
+"""The lexicon's data: what a lexicon file may say, and how the operator's is merged with the built-in one."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from platemark.core.base import Part
+from platemark.core.moderation import REASON_CODES
+from platemark.detectors.phrases import DIGEST_LENGTH
+from platemark.detectors.words import words_of
+from platemark.yamlfile import Document, Place, read_document
+
+BUILT_IN = Path(__file__).parent / "data" / "lexicon-en.yaml"
+SCORES = {"block": 1.0, "review": 0.6, "label": 0.3}
+Strength = Literal["block", "review", "label"]
+
+
+def _phrase(text: str) -> str:
+    if not 1 <= len(words_of(text)) <= 8:
+        raise ValueError("a phrase has one to eight words of letters or digits")
+    return text
+
+
+def _code(text: str) -> str:
+    if text not in REASON_CODES:
+        raise ValueError(f"{text!r} is not a reason code; those are {', '.join(REASON_CODES)}")
+    return text
+
+
+Phrase = Annotated[str, Field(max_length=100), AfterValidator(_phrase)]
+Digest = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{DIGEST_LENGTH}}}$")]
+Code = Annotated[str, AfterValidator(_code)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=64)]
+
+
+class Terms(Part):
+    """Phrases that mean one thing. `eased_by` names a list: beside one of its phrases the strength is `label`."""
+
+    id: Name
+    code: Code
+    strength: Strength
+    words: tuple[Phrase, ...] = ()
+    digests: tuple[Digest, ...] = ()
+    eased_by: Name | None = None
+
+
+class Member(Part):
+    """A list of which one phrase must be there: in the prompt, or as a whole item of the negative prompt."""
+
+    list: Name
+    avoided: bool = False
+
+
+class Together(Part):
+    """Phrases that mean something only beside each other: one of each list, anywhere in the text."""
+
+    id: Name
+    code: Code
+    strength: Strength
+    all: Annotated[tuple[Member, ...], Field(min_length=2, max_length=4)]
+
+
+class Book(Part):
+    """A lexicon file. In `allow` stand phrases inside which nothing counts."""
+
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    lists: dict[Name, tuple[Phrase, ...]] = {}
+    terms: tuple[Terms, ...] = ()
+    together: tuple[Together, ...] = ()
+    allow: tuple[Phrase, ...] = ()
+
+
+class Library(Part):
+    """The built-in book and, where there is one, the operator's, which may add and not take away."""
+
+    built_in: Book
+    own: Book | None
+    version: str
+
+    @property
+    def terms(self) -> tuple[Terms, ...]:
+        """All terms, the built-in ones first."""
+        return self.built_in.terms + (self.own.terms if self.own else ())
+
+    @property
+    def together(self) -> tuple[Together, ...]:
+        """All rules on phrases beside each other."""
+        return self.built_in.together + (self.own.together if self.own else ())
+
+    def lists(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Name and phrases of each list; a name that is in both books comes twice."""
+        for book in filter(None, (self.built_in, self.own)):
+            yield from book.lists.items()
+
+
+def read_library(path: Path | None) -> Library:
+    """The built-in book with the operator's file. Raises Misconfigured naming file, line and field."""
+    built_in = read_document(BUILT_IN, Book)
+    _check(built_in, Book(version="none"))
+    version = f"{built_in.value.version}+{_sha256(built_in.text)}"
+    if path is None:
+        return Library(built_in=built_in.value, own=None, version=version)
+    own = read_document(path, Book)
+    _check(own, built_in.value)
+    return Library(
+        built_in=built_in.value, own=own.value, version=f"{version},{own.value.version}+{_sha256(own.text)}"
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check(document: Document[Book], before: Book) -> None:
+    """Ids are used once, and every list that is named is there."""
+    lists = {*before.lists, *document.value.lists}
+    taken = {rule.id for rule in (*before.terms, *before.together)}
+    for place, id, named in _rules(document.value):
+        if id in taken:
+            document.refuse((*place, "id"), f"another rule is called {id!r} too")
+        taken.add(id)
+        for field, name in named:
+            if name not in lists:
+                document.refuse((*place, *field), f"there is no list called {name!r}")
+
+
+def _rules(book: Book) -> Iterator[tuple[Place, str, list[tuple[Place, str]]]]:
+    for index, terms in enumerate(book.terms):
+        yield ("terms", index), terms.id, [(("eased_by",), terms.eased_by)] if terms.eased_by else []
+    for index, rule in enumerate(book.together):
+        members = enumerate(rule.all)
+        yield ("together", index), rule.id, [(("all", at, "list"), member.list) for at, member in members]

@@ -1,0 +1,1 @@
+"""Policy: versioned rules that turn signals into a ruling."""

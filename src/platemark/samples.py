@@ -1,0 +1,178 @@
+"""One noun of every kind and the like, for the contract suites and for tests."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from platemark.core.attempt import Attempt, Output
+from platemark.core.base import Noun
+from platemark.core.event import Event, EventType
+from platemark.core.generation import Generation, IdempotencyKey, Parameters, PromptText, Warning
+from platemark.core.ids import Prefix, uuid7_hex
+from platemark.core.image import Blob, Fingerprint, Image, Publication
+from platemark.core.inspection import Confidence, Finding, Inspection
+from platemark.core.moderation import Review, Signal, Verdict
+from platemark.core.money import Usage
+from platemark.core.project import ApiKey, Person, Project
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+_ticks = count(int(NOW.timestamp() * 1000))
+
+
+def fresh_id(prefix: Prefix) -> str:
+    """An id that sorts after those before it, and that nobody else has."""
+    return f"{prefix}_{uuid7_hex(next(_ticks), secrets.randbits(74))}"
+
+
+def sample_generation(project: str, **changes: Any) -> tuple[PromptText, Generation]:
+    """A queued generation and its text. `changes` are fields of the generation."""
+    text = PromptText(
+        id=fresh_id("txt"),
+        project=project,
+        salt="5a" * 16,
+        body={"prompt": "a red house, 红房子", "negative_prompt": None},
+        created_at=NOW,
+    )
+    generation = Generation(
+        id=fresh_id("gen"),
+        project=project,
+        key="key_1",
+        status="queued",
+        operation="text_to_image",
+        lane="interactive",
+        requested_model="draft",
+        model="local/pocket",
+        parameters=Parameters(width=256, height=256, steps=12, cfg_scale=7.0, seed=2**32 - 1, n=1),
+        text=text.id,
+        text_sha256="ab" * 32,
+        tags={"campaign": "spring"},
+        warnings=(Warning(code="enlarged", message="Drawn at 256 pixels."),),
+        dropped=("scheduler",),
+        created_at=NOW,
+        start_by=NOW + timedelta(hours=24),
+    )
+    return text, Generation.model_validate({**dict(generation), **changes})
+
+
+def sample_nouns(project: str) -> list[Noun]:
+    """One noun of every kind that can be added, each with values in its optional fields."""
+    text, generation = sample_generation(project, user_sha256="cd" * 32, error={"code": "x"}, retry_at=NOW)
+    where: dict[str, Any] = {"project": project, "generation": generation.id}
+    digest = hashlib.sha256(project.encode()).hexdigest()
+    attempt = Attempt(
+        id=fresh_id("att"), **where, number=1, provider="local", state="prepared", created_at=NOW, response={"a": [1]}
+    )
+    image = Image(
+        id=fresh_id("img"),
+        **where,
+        index=0,
+        origin="generated",
+        created_at=NOW,
+        seed=7,
+        width=256,
+        height=256,
+        media_type="image/png",
+        sha256=digest,
+        original_sha256=digest,
+        parents=("img_1",),
+        moderation_state="not_evaluated",
+        credential_state="valid",
+    )
+    signal = Signal(detector="lexicon", version="1", category="violence", score=0.5, evidence={"rule": "x"})
+    verdict = Verdict(
+        id=fresh_id("vdt"),
+        **where,
+        image=image.id,
+        stage="after_response",
+        decision="review",
+        blocked_by_app_policy=True,
+        signals=(signal,),
+        rule_ids=("r1", "r2"),
+        policy_version="1",
+        input_sha256=digest,
+        created_at=NOW,
+    )
+    inspection = Inspection(
+        id=fresh_id("ins"),
+        project=project,
+        image=image.id,
+        verdict="generated_by_us",
+        tier="conclusive",
+        confidence=Confidence(p_ai=1.0),
+        evidence=(Finding(kind="registry", status="match", detail={"distance": 0}),),
+        input_sha256=digest,
+        media_type="image/png",
+        width=256,
+        height=256,
+        versions={"pdq": "1"},
+        timings_ms={"registry": 0.25},
+        created_at=NOW,
+    )
+    nouns: tuple[Noun, ...] = (
+        Project(id=project, name="Prøve", created_at=NOW),
+        Person(id=fresh_id("per"), name="Ada", password_hash=digest, roles={project: "admin"}, created_at=NOW),
+        ApiKey(
+            id=fresh_id("key"),
+            project=project,
+            name="app",
+            secret_sha256=secrets.token_hex(32),
+            hint="pm_…ab12",
+            scopes=("images:read", "images:write"),
+            created_at=NOW,
+            expires_at=NOW + timedelta(days=1),
+        ),
+        # References before what they refer to: the order is the store's business.
+        IdempotencyKey(id=secrets.token_hex(32), **where, body_sha256=digest, created_at=NOW),
+        generation,
+        text,
+        Usage(
+            id=fresh_id("use"),
+            **where,
+            attempt=attempt.id,
+            cost_status="settled",
+            micro_usd=0,
+            basis="device price 0",
+            created_at=NOW,
+        ),
+        Output(
+            id=f"{attempt.id}/0",
+            **where,
+            attempt=attempt.id,
+            index=0,
+            sha256=digest,
+            media_type="image/png",
+            seed=7,
+            flags={"nsfw": False},
+        ),
+        attempt,
+        Publication(id=fresh_id("pub"), project=project, image=image.id, state="draft", created_at=NOW, changed_at=NOW),
+        image,
+        Blob(id=f"{project}/{digest}", project=project, sha256=digest, size=2**33, media_type="a", created_at=NOW),
+        Fingerprint(id=image.id, project=project, sha256=digest, pdq="0f" * 32, quality=100),
+        Review(
+            id=fresh_id("rev"),
+            **where,
+            image=image.id,
+            verdict=verdict.id,
+            state="pending",
+            reason_code="violence",
+            created_at=NOW,
+            expires_at=NOW + timedelta(hours=72),
+        ),
+        verdict,
+        inspection,
+    )
+    return list(nouns)
+
+
+def sample_event(project: str, type: EventType, generation: str | None = None, **data: Any) -> Event:
+    """An event of now."""
+    return Event(id=fresh_id("evt"), project=project, type=type, generation=generation, at=NOW, data=data)
+
+
+def sample_blob(size: int) -> tuple[str, bytes]:
+    """A key of a new project and its bytes."""
+    data = secrets.token_bytes(size)
+    return f"{fresh_id('prj')}/{hashlib.sha256(data).hexdigest()}", data
