@@ -1,4 +1,4 @@
-"""Real server processes for tests: started as users start them, asked over HTTP, stopped as an operator or the kernel would."""
+"""Real server processes for tests: started as users start them, stopped as an operator or the kernel would."""
 
 import os
 import signal

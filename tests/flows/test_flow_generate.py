@@ -1,6 +1,6 @@
 """Generate: what a provider does becomes images, or one clear, recorded outcome."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -168,13 +168,21 @@ async def test_canceled_while_it_waits(bench: Bench) -> None:
     assert bench.provider.calls.total() == 0
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others run until it is so."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await anyio.sleep(0.001)
+    raise AssertionError("it never came true")
+
+
 async def test_canceled_while_it_runs(bench: Bench) -> None:
     bench.provider.steps, bench.provider.step_seconds = 1, 60
     generation = await bench.ask()
     async with anyio.create_task_group() as group:
         group.start_soon(bench.run, generation)
-        while (await bench.again(generation)).status != "running" or not bench.provider.calls:
-            await anyio.sleep(0.01)
+        await until(lambda: bool(bench.provider.calls))
         await cancel(bench.platform, bench.caller, generation.id)
     generation = await bench.again(generation)
     assert generation.status == "canceled"

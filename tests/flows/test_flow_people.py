@@ -123,7 +123,7 @@ async def test_p8_the_export_verifies_offline_and_tampering_is_found(bench: Benc
     assert (footer["lines"], footer["head"]) == (len(chain), head.hash)
     changed = chain[3].model_copy(update={"body": {**chain[3].body, "type": "image.deleted"}})
     for broken in (
-        chain[:3] + [changed] + chain[4:],
+        [*chain[:3], changed, *chain[4:]],
         chain[:3] + chain[4:],
         [*chain[:3], chain[4], chain[3], *chain[5:]],
     ):

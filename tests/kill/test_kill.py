@@ -87,7 +87,7 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
 
 @pytest.mark.timeout(240)
 def test_p2_an_interrupted_call_is_resumed_by_its_ticket(tmp_path: Path) -> None:
-    base = {"data": str(tmp_path / "data"), "tickets": True, "free_repeat": False}
+    base: dict[str, Any] = {"data": str(tmp_path / "data"), "tickets": True, "free_repeat": False}
     code, facts = run({**base, "accept": 1, "die": "update:2", "linger": 30})
     assert code == -signal.SIGKILL
     (id,) = accepted_ids(tmp_path, facts, base)
@@ -100,7 +100,7 @@ def test_p2_an_interrupted_call_is_resumed_by_its_ticket(tmp_path: Path) -> None
 
 @pytest.mark.timeout(240)
 def test_p2_an_unknown_outcome_that_may_have_cost_money_is_not_repeated(tmp_path: Path) -> None:
-    base = {"data": str(tmp_path / "data"), "free_repeat": False}
+    base: dict[str, Any] = {"data": str(tmp_path / "data"), "free_repeat": False}
     code, facts = run({**base, "accept": 1, "die": "update:1", "linger": 30})
     assert code == -signal.SIGKILL
     (id,) = accepted_ids(tmp_path, facts, base)
