@@ -14,18 +14,18 @@ import pytest
 VICTIM = Path(__file__).with_name("victim.py")
 # Each is a moment between two durable facts of the main path, in order.
 BOUNDARIES = [
-    "commit:1",  # accepted, not submitted
+    "generation.accepted",  # written down, not submitted
     "submitting",
     "submitted",
-    "commit:2",  # running
-    "commit:3",  # attempt prepared
-    "commit:4",  # attempt sent
+    "generation.started",
+    "attempt.opened",
+    "attempt.sent",
     "update",  # in the middle of the provider's answer
     "put:1",  # the provider's bytes are stored
-    "commit:6",  # attempt closed, outputs written (5 is progress)
+    "attempt.ended",  # its outputs are written
     "seal",
     "put:2",  # the sealed file is stored, no row names it
-    "commit:7",  # concluded, workflow not yet marked done
+    "generation.succeeded",  # concluded, the workflow is not marked done
 ]
 
 
@@ -81,7 +81,7 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
     assert found["attempts"].count("succeeded") == 1
     calls = Counter(Path(base["data"], "ledger").read_text().split())
     bought = calls["call"]
-    interrupted = boundary in {"commit:4", "update", "put:1"}
+    interrupted = boundary in {"attempt.sent", "update", "put:1"}
     assert bought == (2 if interrupted and found["attempts"].count("unknown") else 1), (boundary, found["attempts"])
 
 

@@ -1,7 +1,8 @@
 """A real process that works on generations and dies at a chosen moment. Run as `python victim.py PLAN`, PLAN in JSON.
 
 `accept`: how many generations to accept. `finish`: ids to wait for. `die`: where to send SIGKILL to itself,
-`commit:N`, `submit:before|after`, `put:N`, `call`, `seal`. Prints one JSON line per fact.
+the type of the event that was committed last, `attempt.sent`, `submitting`, `submitted`, `update`, `put:N`, `seal`.
+Prints one JSON line per fact.
 """
 
 import json
@@ -18,6 +19,7 @@ import anyio
 from pydantic import SecretStr
 
 from platemark.core.attempt import Attempt
+from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.image import Image, Publication
 from platemark.core.ports import Blobs, Claim, Jobs, Platform, Provenance, Store, Transaction
@@ -25,6 +27,7 @@ from platemark.core.project import Principal
 from platemark.core.request import GenerationRequest
 from platemark.core.updates import Order, Update
 from platemark.flows.accept import accept
+from platemark.flows.keys import authenticate
 from platemark.flows.record import image_record
 from platemark.flows.wait import wait
 from platemark.settings import Settings
@@ -38,7 +41,7 @@ def die() -> None:
 
 
 class Fuse:
-    """Burns at the nth time that a place is passed. It is lit only once work has been accepted."""
+    """Burns at the nth time that a place is passed."""
 
     def __init__(self, place: str) -> None:
         self.place, _, self.moment = place.partition(":")
@@ -51,18 +54,38 @@ class Fuse:
                 die()
 
 
+class Watched:
+    """A transaction that remembers what it is about."""
+
+    def __init__(self, inner: Transaction) -> None:
+        self._inner = inner
+        self.facts: list[str] = []
+
+    async def emit(self, event: Event) -> Event:
+        self.facts.append(event.type)
+        return await self._inner.emit(event)
+
+    async def change(self, noun: Any, **changes: Any) -> Any:
+        if changes.get("state") == "sent":
+            self.facts.append("attempt.sent")
+        return await self._inner.change(noun, **changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 @dataclass
 class DyingStore:
     inner: Store
     fuse: Fuse
-    lit: bool = False
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Transaction]:
+    async def transaction(self) -> AsyncGenerator[Any]:
         async with self.inner.transaction() as tx:
-            yield tx
-        if self.lit:
-            self.fuse.at("commit")
+            watched = Watched(tx)
+            yield watched
+        for fact in watched.facts:
+            self.fuse.at(fact)
 
     def reading(self) -> Any:
         return self.inner.reading()
@@ -188,11 +211,7 @@ async def main(plan: dict[str, Any]) -> None:
     )
     fuse = Fuse(plan.get("die", "nowhere"))
     async with open_platform(settings, change=lambda platform: arm(plan, fuse, platform)) as platform:
-        from platemark.flows.keys import authenticate
-
         caller = await authenticate(platform, "kill-tests-admin-key")
-        assert isinstance(platform.store, DyingStore)
-        platform.store.lit = True
         for number in range(plan.get("accept", 0)):
             request = GenerationRequest(prompt=f"a red house, number {number}")
             accepted = await accept(platform, caller, request, idempotency_key=f"kill-{number}")
