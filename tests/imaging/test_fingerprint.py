@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pictures import BOUNDS, encoded, house, noise
+from platemark.core.errors import InvalidImage
+from platemark.imaging.fingerprint import distance, nearest, pdq
+
+HASH = st.binary(min_size=32, max_size=32).map(bytes.hex)
+
+
+def hash_of(image: Image.Image, format: str = "PNG", **options: int) -> str:
+    return pdq(encoded(image, format, **options), **BOUNDS)[0]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("picture", [noise(700), house(700)])
+def test_recompression_and_scaling_stay_near(picture: Image.Image, format: str) -> None:
+    original = hash_of(picture)
+    assert len(original) == 64
+    assert distance(original, hash_of(picture, format, quality=50)) <= 31
+    assert distance(original, hash_of(picture.resize((350, 350)), format, quality=80)) <= 31
+
+
+def test_other_pictures_are_far() -> None:
+    hashes = [hash_of(noise(256, seed)) for seed in range(8)]
+    assert all(distance(one, other) > 64 for one in hashes for other in hashes if one is not other)
+
+
+def test_quality_says_when_a_picture_is_too_flat_to_match() -> None:
+    assert pdq(encoded(Image.new("RGB", (256, 256), (90, 90, 90))), **BOUNDS)[1] < 50
+    assert pdq(encoded(noise()), **BOUNDS)[1] >= 50
+
+
+def test_what_is_no_image_has_no_fingerprint() -> None:
+    with pytest.raises(InvalidImage):
+        pdq(b"no image", **BOUNDS)
+
+
+@given(HASH, st.lists(HASH, max_size=20))
+def test_nearest_agrees_with_distance(wanted: str, candidates: list[str]) -> None:
+    assert nearest(wanted, candidates).tolist() == [distance(wanted, other) for other in candidates]
+
+
+@given(HASH, HASH)
+def test_distance_is_a_metric(one: str, other: str) -> None:
+    assert distance(one, one) == 0
+    assert distance(one, other) == distance(other, one)
+    assert 0 <= distance(one, other) <= 256
