@@ -88,7 +88,10 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         providers=await _providers(settings, stack),
         aliases={DEFAULT: settings.default_model, **settings.aliases},
         text_detectors=(await anyio.to_thread.run_sync(Lexicon.load, settings.lexicon), *absent_detectors("text")),
-        image_detectors=(Blankness(), *absent_detectors("image")),
+        image_detectors=(
+            Blankness(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
+            *absent_detectors("image"),
+        ),
         policy=await anyio.to_thread.run_sync(load_policy, settings.policy),
         provenance=await open_provenance(settings),
         limits=limits(settings),

@@ -1,100 +1,114 @@
-"""YAML files that people write, read into shapes; what is wrong in one is told with its file, line and field."""
+"""Reads YAML that people write: bounded and strict, with file, line and field in every complaint."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from platemark.core.errors import Misconfigured
 
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 20
 M = TypeVar("M", bound=BaseModel)
-Place = Sequence[int | str]
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
-class Document(Generic[M]):
-    """A file that was read: its text, its value, and where in the file each part of the value stands."""
-
-    name: str
-    text: str
-    value: M
-    node: yaml.Node
-
-    def refuse(self, place: Place, problem: str) -> NoReturn:
-        """Raise Misconfigured about the part at `place` (keys and indices from the top)."""
-        _refuse(self.name, _line(self.node, place), place, problem)
+def read_yaml_file(path: Path, model: type[M], *, setting: str) -> M:
+    """The file as `model`. Blocks. Raises Misconfigured, also for a file that is missing, too large or no text."""
+    return read_yaml(read_text(path, setting=setting), model, where=str(path))
 
 
-def read_document(path: Path, shape: type[M]) -> Document[M]:
-    """The file as a `shape`. Raises Misconfigured naming file, line and field."""
+def read_text(path: Path, *, setting: str) -> str:
+    """The file's text. Blocks. Raises Misconfigured for a file that is missing, too large or no text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise Misconfigured(f"{path} cannot be read: {reason}. Correct the path, or mend the file.") from error
-    return parse_document(text, str(path), shape)
+        raise Misconfigured(f"{setting}: {path} cannot be read as text ({error}). Check path and rights.") from error
+    if len(data) > MAX_BYTES:
+        raise Misconfigured(f"{setting}: {path} has more than {MAX_BYTES} bytes. Split or shorten it.")
+    return text
 
 
-def parse_document(text: str, name: str, shape: type[M]) -> Document[M]:
-    """As `read_document`, for text that is there already. `name` stands for the file in messages."""
+def read_yaml(text: str, model: type[M], *, where: str) -> M:
+    """The text as `model`, nothing coerced. Raises Misconfigured with the first problem's line and field."""
     try:
-        loader = _LOADER(text)
-        try:
-            node = loader.get_single_node()
-            _no_key_twice(name, node)
-            data = None if node is None else loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "this is not YAML that can be read"
-        _refuse(name, mark.line + 1 if mark else 1, (), str(problem), error)
+        root = _compose(text)
+        data: Any = yaml.safe_load(text)
+        # As JSON, so that a list may become a tuple but no word a number.
+        plain = json.dumps(data, default=str)
+    except yaml.YAMLError as error:
+        raise Misconfigured(f"{where}{_mark(error)}: this is not YAML. Check indentation and quotes.") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Misconfigured(f"{where}: there is more in it than lists, names, words and numbers.") from error
+    for key in _repeated_keys(root):
+        raise Misconfigured(f"{where}, line {key.start_mark.line + 1}: {key.value} is given twice. Keep one.")
     try:
-        return Document(name, text, shape.model_validate(data), node)
+        return model.model_validate_json(plain, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        _refuse(name, _line(node, first["loc"]), first["loc"], first["msg"], error)
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = _field(first["loc"])
+        raise Misconfigured(f"{where}, line {_line(root, first['loc'])}, {field}: {first['msg']}.") from error
 
 
-def _refuse(name: str, line: int, place: Place, problem: str, cause: Exception | None = None) -> NoReturn:
-    field = ".".join(map(str, place))
-    where = f"{name}, line {line}" + (f", {field}" if field else "")
-    raise Misconfigured(f"{where}: {problem.rstrip('.')}. Mend the file and start again.") from cause
+def refusal(text: str, location: Sequence[int | str], problem: str, *, where: str) -> Misconfigured:
+    """The error for what is wrong at `location` of a text that `read_yaml` could read."""
+    line = _line(_compose(text), location)
+    return Misconfigured(f"{where}, line {line}, {_field(location)}: {problem}.")
 
 
-def _line(node: yaml.Node | None, place: Place) -> int:
-    """The line, from 1, of the part at `place`, or of the innermost part above it that is there."""
+def _compose(text: str) -> yaml.Node | None:
+    depth = 0
+    parse: Callable[..., Iterator[yaml.Event]] = yaml.parse  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    for event in parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        # References could make a short file endless, and deep nesting takes time that grows with its square.
+        if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="not read here", problem_mark=event.start_mark)
+    return yaml.compose(text, Loader=yaml.SafeLoader)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _mark(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield key
+                seen.add(key.value)
+            yield from _repeated_keys(value)
+
+
+def _field(location: Sequence[int | str]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".") or "the whole file"
+
+
+def _line(node: yaml.Node | None, location: Sequence[int | str]) -> int:
+    """The line, from 1, of the innermost part of `location` that is in the file."""
     line = 1
-    for step in place:
-        found = _child(node, step)
-        if found is None:
+    for part in location:
+        node = _child(node, part)
+        if node is None:
             break
-        key, node = found
-        line = key.start_mark.line + 1
+        line = node.start_mark.line + 1
     return line
 
 
-def _child(node: yaml.Node | None, step: Hashable) -> tuple[yaml.Node, yaml.Node] | None:
+def _child(node: yaml.Node | None, part: int | str) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
+        return next((value for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part]
     return None
-
-
-def _no_key_twice(name: str, node: yaml.Node | None, place: Place = ()) -> None:
-    """YAML would let the last of two equal keys win without a word."""
-    if isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _no_key_twice(name, value, (*place, index))
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                _refuse(name, key.start_mark.line + 1, (*place, key.value), "this key stands here twice")
-            seen.add(str(key.value))
-            _no_key_twice(name, value, (*place, str(key.value)))

@@ -18,9 +18,7 @@ class Blankness:
     name = "blankness"
     version = "1"
 
-    def __init__(
-        self, *, max_bytes: int = _DEFAULTS.max_image_bytes, max_pixels: int = _DEFAULTS.max_pixels
-    ) -> None:
+    def __init__(self, *, max_bytes: int = _DEFAULTS.max_image_bytes, max_pixels: int = _DEFAULTS.max_pixels) -> None:
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     async def look(self, data: bytes) -> Sequence[Signal]:

@@ -6,27 +6,29 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from platemark.core.base import Part
 from platemark.core.moderation import REASON_CODES
 from platemark.detectors.phrases import DIGEST_LENGTH
 from platemark.detectors.words import words_of
-from platemark.yamlfile import Document, Place, read_document
+from platemark.yamlfile import read_text, read_yaml, refusal
 
 BUILT_IN = Path(__file__).parent / "data" / "lexicon-en.yaml"
 SCORES = {"block": 1.0, "review": 0.6, "label": 0.3}
+Place = tuple[int | str, ...]
 Strength = Literal["block", "review", "label"]
 
 
 def _phrase(text: str) -> str:
     if not 1 <= len(words_of(text)) <= 8:
-        raise ValueError("a phrase has one to eight words of letters or digits")
+        raise PydanticCustomError("phrase", "a phrase has one to eight words of letters or digits")
     return text
 
 
 def _code(text: str) -> str:
     if text not in REASON_CODES:
-        raise ValueError(f"{text!r} is not a reason code; those are {', '.join(REASON_CODES)}")
+        raise PydanticCustomError("code", "not a reason code; those are {codes}", {"codes": ", ".join(REASON_CODES)})
     return text
 
 
@@ -97,37 +99,37 @@ class Library(Part):
 
 
 def read_library(path: Path | None) -> Library:
-    """The built-in book with the operator's file. Raises Misconfigured naming file, line and field."""
-    built_in = read_document(BUILT_IN, Book)
-    _check(built_in, Book(version="none"))
-    version = f"{built_in.value.version}+{_sha256(built_in.text)}"
+    """The built-in book with the operator's file. Blocks. Raises Misconfigured naming file, line and field."""
+    built_in, version = _read(BUILT_IN, Book(version="none"))
     if path is None:
-        return Library(built_in=built_in.value, own=None, version=version)
-    own = read_document(path, Book)
-    _check(own, built_in.value)
-    return Library(
-        built_in=built_in.value, own=own.value, version=f"{version},{own.value.version}+{_sha256(own.text)}"
-    )
+        return Library(built_in=built_in, own=None, version=version)
+    own, own_version = _read(path, built_in)
+    return Library(built_in=built_in, own=own, version=f"{version},{own_version}")
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _read(path: Path, before: Book) -> tuple[Book, str]:
+    """A book whose ids are used once and whose lists are all there, and its version with a digest of its content."""
+    text = read_text(path, setting="lexicon")
+    book = read_yaml(text, Book, where=str(path))
+    for place, problem in _problems(book, before):
+        raise refusal(text, place, problem, where=str(path))
+    return book, f"{book.version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _check(document: Document[Book], before: Book) -> None:
-    """Ids are used once, and every list that is named is there."""
-    lists = {*before.lists, *document.value.lists}
+def _problems(book: Book, before: Book) -> Iterator[tuple[Place, str]]:
+    lists = {*before.lists, *book.lists}
     taken = {rule.id for rule in (*before.terms, *before.together)}
-    for place, id, named in _rules(document.value):
+    for place, id, named in _rules(book):
         if id in taken:
-            document.refuse((*place, "id"), f"another rule is called {id!r} too")
+            yield (*place, "id"), f"another rule is called {id!r} too"
         taken.add(id)
         for field, name in named:
             if name not in lists:
-                document.refuse((*place, *field), f"there is no list called {name!r}")
+                yield (*place, *field), f"there is no list called {name!r}"
 
 
 def _rules(book: Book) -> Iterator[tuple[Place, str, list[tuple[Place, str]]]]:
+    """Each rule's place and id, and the lists that it names."""
     for index, terms in enumerate(book.terms):
         yield ("terms", index), terms.id, [(("eased_by",), terms.eased_by)] if terms.eased_by else []
     for index, rule in enumerate(book.together):

@@ -4,31 +4,11 @@ import functools
 import unicodedata
 from dataclasses import dataclass
 
-# Letters that look like Latin ones and that no Unicode normalisation turns into them, upper case beside lower case
-# where the two look like different letters.
-_LOOKALIKES = {
-    # Cyrillic
-    "аА": "a", "вВ": "b", "сС": "c", "ԁ": "d", "еЕёЁєЄ": "e", "ғҒ": "f", "ԍ": "g", "нНһҺ": "h", "іІїЇ": "i",
-    "јЈ": "j", "кКқҚ": "k", "ӏӀ": "l", "мМ": "m", "п": "n", "оО": "o", "рР": "p", "ԛ": "q", "гя": "r", "ѕЅ": "s",
-    "тТ": "t", "ԝѡ": "w", "хХҳҲ": "x", "уУүҮ": "y",
-    # Greek
-    "αΑ": "a", "βΒ": "b", "ϲϹ": "c", "εΕ": "e", "Η": "h", "ιΙ": "i", "κΚ": "k", "Μ": "m", "ηΝ": "n", "οΟσ": "o",
-    "ρΡ": "p", "τΤ": "t", "υ": "u", "ν": "v", "ω": "w", "χΧ": "x", "γΥ": "y", "ζΖ": "z",
-    # Armenian, Cherokee
-    "ց": "g", "հ": "h", "ո": "n", "օՕ": "o", "զ": "q", "ս": "u", "ա": "w", "Ꭺ": "a", "Ᏼ": "b", "Ꮯ": "c", "Ꭰ": "d",
-    "Ꭼ": "e", "Ꮋ": "h", "Ꭻ": "j", "Ꮶ": "k", "Ꮮ": "l", "Ꮇ": "m", "Ꮲ": "p", "Ꭱ": "r", "Ꮪ": "s", "Ꭲ": "t", "Ꮃ": "w",
-    # Latin letters with a stroke or without a dot, and small capitals
-    "ı": "i", "ȷ": "j", "łŁƚ": "l", "øØ": "o", "đĐɖ": "d", "ħĦ": "h", "ŧŦ": "t", "ƀ": "b", "ɡ": "g", "ɑ": "a",
-    "ᴀ": "a", "ʙ": "b", "ᴄ": "c", "ᴅ": "d", "ᴇ": "e", "ꜰ": "f", "ɢ": "g", "ʜ": "h", "ɪ": "i", "ᴊ": "j", "ᴋ": "k",
-    "ʟ": "l", "ᴍ": "m", "ɴ": "n", "ᴏ": "o", "ᴘ": "p", "ʀ": "r", "ꜱ": "s", "ᴛ": "t", "ᴜ": "u", "ᴠ": "v", "ᴡ": "w",
-    "ʏ": "y", "ᴢ": "z",
-}  # fmt: skip
-CONFUSABLE = {ord(char): latin for chars, latin in _LOOKALIKES.items() for char in chars}
-# Letters in a box or circle and flags, which have no decomposition: the first code point of each run from A to Z.
-for _first in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6):
-    CONFUSABLE |= {_first + offset: chr(ord("a") + offset) for offset in range(26)}
+from platemark.detectors.lookalikes import LOOKALIKES
+
 # Fillers that show nothing and yet count as letters or symbols.
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_LONGEST_EXPANSION = 4
 # What stands for a letter inside a word: one reading, and a second one for the few that have two.
 _LEET = str.maketrans("0134578@$!|€+", "oieastbasiiet")
 _LEET_2 = str.maketrans("0134578@$!|€+", "oleastbasllet")
@@ -51,9 +31,11 @@ def fold_character(char: str) -> str:
     """One character as lower-case base letters: compatibility form, no marks, nothing invisible; may be empty."""
     if char.isascii():
         return char.lower()
-    folded = "".join(map(_plain, unicodedata.normalize("NFKD", char).translate(CONFUSABLE).casefold()))
+    folded = "".join(map(_plain, unicodedata.normalize("NFKD", char).translate(LOOKALIKES).casefold()))
     # Casefolding may uncover a letter with marks of its own.
-    return "".join(map(_plain, unicodedata.normalize("NFKD", folded).translate(CONFUSABLE)))
+    folded = "".join(map(_plain, unicodedata.normalize("NFKD", folded).translate(LOOKALIKES)))
+    # The longest expansions are whole phrases of other scripts; kept, they would make a text many times longer.
+    return folded if len(folded) <= _LONGEST_EXPANSION else char
 
 
 def _plain(char: str) -> str:

@@ -14,8 +14,8 @@ from platemark.detectors.patterns import find_shapes
 from platemark.detectors.phrases import Cover, Hit, Phrases
 
 NEGATIVE = "negative_prompt"
-# A word that the picture shall not show: worth a note, and below every rule of the built-in policy.
-AVOIDED = 0.1
+# A word that the picture shall not show: worth a note, and no policy has a rule for nothing.
+AVOIDED = 0.0
 _LONG = 2_000
 _TERMS, _LIST, _ALLOW, _OWN_ALLOW = "terms:", "list:", "allow", "own-allow"
 # What no file of an operator can excuse.
@@ -28,6 +28,7 @@ class _Field:
     """One named text with what was found in it. `firm` excuses by the built-in phrases only, `soft` by all."""
 
     name: str
+    text: str
     folded: Folded
     hits: Mapping[str, Sequence[Hit]]
     firm: Cover
@@ -39,9 +40,10 @@ class _Field:
         return [hit for hit in self.hits.get(group, ()) if not cover.holds(hit.start, hit.end)]
 
     def place(self, hit: Hit) -> dict[str, Any]:
-        """Where the hit stands in the original text."""
+        """Where the hit stands in the original text, and whether it was written in a disguise."""
         start, end = self.folded.span(hit.start, hit.end)
-        return {"field": self.name, "start": start, "end": end}
+        disguised = not hit.plain or self.text[start:end].lower() != self.folded.text[hit.start : hit.end]
+        return {"field": self.name, "start": start, "end": end} | ({"disguised": True} if disguised else {})
 
 
 class Lexicon:
@@ -77,15 +79,16 @@ class Lexicon:
         for hit in self._phrases.find(folded):
             hits.setdefault(hit.group, []).append(hit)
         allowed = _spans(hits.get(_ALLOW, ()))
-        return _Field(name, folded, hits, Cover(allowed), Cover([*allowed, *_spans(hits.get(_OWN_ALLOW, ()))]))
+        own = _spans(hits.get(_OWN_ALLOW, ()))
+        return _Field(name, text, folded, hits, Cover(allowed), Cover([*allowed, *own]))
 
     def _terms(self, fields: Sequence[_Field]) -> Iterator[Signal]:
         for rule in self._library.terms:
-            eased = rule.eased_by and _wanted(fields, _LIST + rule.eased_by, rule.code)
+            eased = any(_LIST + (rule.eased_by or "") in field.hits for field in fields if field.name != NEGATIVE)
             score = SCORES["label" if eased else rule.strength]
             for field in fields:
                 if hits := field.found(_TERMS + rule.id, rule.code):
-                    notes = _notes(rule.id, hits, eased=bool(eased), avoided=field.name == NEGATIVE)
+                    notes = _notes(rule.id, hits, eased=eased, avoided=field.name == NEGATIVE)
                     yield self._signal(
                         rule.code, AVOIDED if field.name == NEGATIVE else score, field.place(hits[0]) | notes
                     )
@@ -133,7 +136,6 @@ def _notes(rule: str, hits: Sequence[Hit], *, eased: bool, avoided: bool) -> dic
     """What a reviewer has to know beside the place of the first hit; left out where it says nothing."""
     notes = {
         "count": len(hits) if len(hits) > 1 else None,
-        "disguised": not all(hit.plain for hit in hits),
         "eased": eased,
         "avoided": avoided,
     }

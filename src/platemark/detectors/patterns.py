@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from platemark.detectors.fold import CONFUSABLE
+from platemark.detectors.lookalikes import LOOKALIKES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _is_mixed(text: str) -> bool:
     """Latin letters beside letters of another script that look like Latin ones."""
     latin = any(unicodedata.name(char, "").startswith("LATIN") for char in text)
     return latin and any(
-        ord(char) in CONFUSABLE and unicodedata.name(char, "").startswith(("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"))
+        ord(char) in LOOKALIKES and unicodedata.name(char, "").startswith(("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"))
         for char in text
     )
 
@@ -99,15 +99,21 @@ _RULES = (
         ),
         _is_phone,
     ),
+    _Rule("encoded-base64", "EVASION_SUSPECTED", 0.6, re.compile(r"[A-Za-z0-9+/]{40,}={0,2}"), _is_base64),
     _Rule(
-        "encoded-base64", "EVASION_SUSPECTED", 0.6, re.compile(r"[A-Za-z0-9+/]{40,}={0,2}"), _is_base64
-    ),
-    _Rule(
-        "encoded-base64-short", "EVASION_SUSPECTED", 0.6, re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{14,39}={1,2}(?![=\w])"), _is_base64
+        "encoded-base64-short",
+        "EVASION_SUSPECTED",
+        0.6,
+        re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{14,39}={1,2}(?![=\w])"),
+        _is_base64,
     ),
     _Rule("encoded-hex", "EVASION_SUSPECTED", 0.6, re.compile(r"(?<!\w)(?:0x)?[0-9a-fA-F]{32,}(?!\w)"), _is_hex),
     _Rule(
-        "encoded-hex-bytes", "EVASION_SUSPECTED", 0.6, re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]){8,}[0-9a-fA-F]{2}(?!\w)"), _is_hex
+        "encoded-hex-bytes",
+        "EVASION_SUSPECTED",
+        0.6,
+        re.compile(r"(?<!\w)(?:[0-9a-fA-F]{2}[ :]){8,}[0-9a-fA-F]{2}(?!\w)"),
+        _is_hex,
     ),
     _Rule("mixed-scripts", "EVASION_SUSPECTED", 0.3, re.compile(r"[^\W\d_]{3,}"), _is_mixed),
 )

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from platemark.detectors.fold import Folded, squeeze
 from platemark.detectors.words import STRETCHED, Word, readings, words_of
@@ -17,7 +17,7 @@ _CLOSE = re.compile(r"[\s'’-]{1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A phrase of `group` at characters `start` to `end` of the folded text."""
+    """A phrase of `group` at characters `start` to `end` of the folded text; not `plain` when only a disguise off."""
 
     group: str
     start: int
@@ -57,11 +57,16 @@ class Phrases:
             self._by_digest[digest].append(group)
 
     def find(self, folded: Folded) -> list[Hit]:
-        """Every phrase in every reading of the text, each place once, in order."""
-        found = {hit for words in readings(folded) for hit in self._in(folded.text, words)}
-        as_written = {(hit.group, hit.start, hit.end) for hit in found if hit.plain}
-        kept = (hit for hit in found if hit.plain or (hit.group, hit.start, hit.end) not in as_written)
-        return sorted(kept, key=lambda hit: (hit.start, hit.end, hit.group))
+        """Phrases in any reading of the text, in order; none that lies inside another one of its group."""
+        found = {hit for words in readings(folded, self._by_first) for hit in self._in(folded.text, words)}
+        reach: dict[str, int] = {}
+        kept: list[Hit] = []
+        # Of hits at one place the longest comes first, and of equal ones that without a disguise.
+        for hit in sorted(found, key=lambda hit: (hit.start, -hit.end, not hit.plain, hit.group)):
+            if hit.end > reach.get(hit.group, 0):
+                reach[hit.group] = hit.end
+                kept.append(hit)
+        return kept
 
     def _in(self, text: str, words: Sequence[Word]) -> Iterator[Hit]:
         for at, word in enumerate(words):
@@ -70,14 +75,13 @@ class Phrases:
                 for phrase in self._by_first.get(form, ()):
                     matched = words[at : at + len(phrase.words)]
                     if _fits(text, phrase, matched):
-                        plain = all(word.plain and word.forms[0][0] != STRETCHED for word in matched)
-                        yield Hit(phrase.group, word.start, matched[-1].end, plain)
+                        yield Hit(phrase.group, word.start, matched[-1].end, _is_plain(phrase, matched))
 
     def _hidden(self, word: Word) -> Iterator[Hit]:
         if self._by_digest and word.end - word.start > 2:
-            for form in word.forms:
-                for group in self._by_digest.get(digest_of(form), ()):
-                    yield Hit(group, word.start, word.end, word.plain)
+            for at, form in enumerate(word.forms):
+                for group in self._by_digest.get(digest_of(form.removeprefix(STRETCHED)), ()):
+                    yield Hit(group, word.start, word.end, at < word.natural)
 
 
 def _fits(text: str, phrase: _Phrase, words: Sequence[Word]) -> bool:
@@ -85,8 +89,13 @@ def _fits(text: str, phrase: _Phrase, words: Sequence[Word]) -> bool:
         return False
     if any(part.isdisjoint(word.forms) for part, word in zip(phrase.words, words, strict=True)):
         return False
-    gaps = (text[left.end : right.start] for left, right in zip(words, words[1:], strict=False))
+    gaps = (text[left.end : right.start] for left, right in pairwise(words))
     return not phrase.close or all(_CLOSE.fullmatch(gap) for gap in gaps)
+
+
+def _is_plain(phrase: _Phrase, words: Sequence[Word]) -> bool:
+    pairs = zip(phrase.words, words, strict=True)
+    return not any(part.isdisjoint(word.forms[: word.natural]) for part, word in pairs)
 
 
 class Cover:

@@ -1,56 +1,74 @@
 """Words of a folded text, and the ways in which each can be read. Pure, and linear in the length of the text."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from platemark.detectors.fold import Folded, fold, is_stretched, squeeze, unleet
 
 # Stands for a number of years below eighteen, in phrases of the data file and as a reading of such numbers.
 AGE = "#age"
+# The same with its unit in one word, as in `12yo`.
+AGE_IN_YEARS = "#ageyo"
 ANY_NUMBER = "#"
 STRETCHED = "~"
+# Longer names first; their stand-ins are words that folding leaves alone.
+_STAND_INS = {AGE_IN_YEARS: "0ageyo0", AGE: "0age0", ANY_NUMBER: "0number0"}
+_NAMES = {stand_in: name for name, stand_in in _STAND_INS.items()}
 _WORD = re.compile(r"[^\W_]+")
 _SIGNED = re.compile(r"(?:[^\W_]|[@$!|€+])+")
 _EDGE_SIGNS = "!|+"
-_NUMBERS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-).split()
+# fmt: off
+_NUMBERS = frozenset({
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen",
+})
+# fmt: on
+_LONGEST = 20
 _AGE_AND_UNIT = re.compile(r"^(\d{1,2})(?:yo|yrs?|years?|yrold|yearold)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Characters `start` to `end` of the folded text. `plain` when read as written, else a disguise was taken off."""
+    """Characters `start` to `end` of the folded text. The first `natural` forms are as written, or singular."""
 
     start: int
     end: int
     forms: tuple[str, ...]
-    plain: bool = True
+    natural: int = 0
 
 
 def words_of(text: str) -> list[str]:
     """The words of a phrase of the data file."""
-    marked = text.replace(AGE, " 0age0 ").replace(ANY_NUMBER, " 0number0 ")
-    names = {"0age0": AGE, "0number0": ANY_NUMBER}
-    return [names.get(word, word) for word in _WORD.findall(fold(marked).text)]
+    for name, stand_in in _STAND_INS.items():
+        text = text.replace(name, f" {stand_in} ")
+    found = (match.group() for match in _WORD.finditer(fold(text).text))
+    return [_NAMES.get(word, word) for word in found]
 
 
-def readings(folded: Folded) -> Iterator[Sequence[Word]]:
-    """The text as written; then, where they differ, with signs for letters and with spelt-out words put together."""
+def readings(folded: Folded, known: Container[str]) -> Iterator[Sequence[Word]]:
+    """The text as written; then, where they differ, with signs for letters and with spelt-out words put together.
+
+    Nothing shows where one spelt-out word ends and the next begins, so those that are `known` are looked for.
+    """
     written = [_word(match.group(), match.start()) for match in _WORD.finditer(folded.text)]
     yield written
     if signed := list(_signed(folded.text)):
         yield _replaced(written, signed)
-    if joined := list(_joined(folded.text, written)):
+    if joined := list(_joined(folded.text, written, known)):
         yield _replaced(written, joined)
 
 
 def _word(text: str, start: int) -> Word:
-    forms = (text, *_singular(text), *_numbers(text), *unleet(text))
-    if is_stretched(text):
-        forms += tuple(STRETCHED + squeeze(form) for form in (text, *unleet(text)))
-    return Word(start, start + len(text), tuple(dict.fromkeys(forms)))
+    natural = (text, *_singular(text), *_numbers(text))
+    forms = (*natural, *unleet(text), *_squeezed((text, *unleet(text))))
+    return Word(start, start + len(text), forms, len(natural))
+
+
+def _squeezed(words: Iterable[str]) -> tuple[str, ...]:
+    """What stretched words would be with single letters, marked so that only such words are compared this way."""
+    single = [squeeze(word) for word in words if is_stretched(word)]
+    return tuple(STRETCHED + form for word in single for form in (word, *_singular(word)))
 
 
 def _singular(text: str) -> tuple[str, ...]:
@@ -64,7 +82,7 @@ def _numbers(text: str) -> tuple[str, ...]:
     if text in _NUMBERS:
         return (ANY_NUMBER, AGE)
     match = _AGE_AND_UNIT.match(text)
-    return (AGE + "yo",) if match and int(match.group(1)) < 18 else ()
+    return (AGE_IN_YEARS,) if match and int(match.group(1)) < 18 else ()
 
 
 def _signed(text: str) -> Iterator[Word]:
@@ -73,44 +91,42 @@ def _signed(text: str) -> Iterator[Word]:
         core = match.group().strip(_EDGE_SIGNS)
         start = match.start() + match.group().find(core)
         if core and not core.isalnum() and (forms := unleet(core)):
-            stretched = tuple(STRETCHED + squeeze(form) for form in forms if is_stretched(form))
-            plural = tuple(single for form in forms for single in _singular(form))
-            yield Word(start, start + len(core), (*forms, *plural, *stretched), plain=False)
+            singular = (single for form in forms for single in _singular(form))
+            yield Word(start, start + len(core), (*forms, *singular, *_squeezed(forms)))
 
 
-def _joined(text: str, written: Sequence[Word]) -> Iterator[Word]:
+def _joined(text: str, written: Sequence[Word], known: Container[str]) -> Iterator[Word]:
     """Words spelt letter by letter: three or more single characters with one separator between each two."""
     run: list[Word] = []
     for word in written:
         single = word.end - word.start == 1
         if run and not (single and word.start - run[-1].end == 1):
-            yield from _spelt(text, run)
+            yield from _spelt(text, run, known)
             run = []
         if single:
             run.append(word)
-    yield from _spelt(text, run)
+    yield from _spelt(text, run, known)
 
 
-def _spelt(text: str, run: Sequence[Word]) -> Iterator[Word]:
-    if len(run) < 3:
-        return
+def _spelt(text: str, run: Sequence[Word], known: Container[str]) -> Iterator[Word]:
     letters = "".join(text[word.start] for word in run)
+    if len(run) < 3 or not any(map(str.isalpha, letters)):
+        return
     for read in unleet(letters) or (letters,):
-        yield from _parts(read, run)
+        for start, end in _parts(len(read)):
+            if (start, end) == (0, len(run)) or read[start:end] in known:
+                yield Word(run[start].start, run[end - 1].end, (read[start:end],))
 
 
-_LONGEST = 20
-
-
-def _parts(letters: str, run: Sequence[Word]) -> Iterator[Word]:
-    """The whole run, and every part that could be a word, as nothing shows where one spelt word ends."""
-    last = len(run)
-    for start in range(last):
-        for end in range(start + 4, min(last, start + _LONGEST) + 1):
-            yield Word(run[start].start, run[end - 1].end, (letters[start:end],), plain=False)
-    for start, end in {(0, last), (1, last), (0, last - 1)}:
-        if end - start == 3:
-            yield Word(run[start].start, run[end - 1].end, (letters[start:end],), plain=False)
+def _parts(length: int) -> Iterator[tuple[int, int]]:
+    """Where a word may stand in a run of letters: anywhere when it has four or more, else at the edges."""
+    yield 0, length
+    for start in range(length):
+        for end in range(start + 4, min(length, start + _LONGEST) + 1):
+            if end - start < length:
+                yield start, end
+    if length == 4:
+        yield from ((0, 3), (1, 4))
 
 
 def _replaced(written: Sequence[Word], others: Sequence[Word]) -> list[Word]:

@@ -1,1 +1,1 @@
-"""Policy: versioned rules that turn signals into a ruling."""
+"""What is allowed: versioned rules over signals, joined by a fixed lattice."""

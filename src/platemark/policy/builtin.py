@@ -1,79 +1,45 @@
-"""The policy that comes with Platemark: a bundle of rules, joined by the lattice block > review > label > allow."""
+"""The policy in force: the built-in bundle, or the operator's file with the built-in hard rules."""
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
-from platemark.core.moderation import LATTICE, NOTHING_FOUND, Ruling, Signal, strictest
-from platemark.core.ports import Circumstances
-from platemark.policy.bundle import Bundle, Condition, read_bundle, version_of
+from platemark.policy.bundle import Bundle, Rule
+from platemark.policy.lattice import LatticePolicy
+from platemark.yamlfile import read_text, read_yaml, refusal
 
-_UNREADABLE = "unreadable-signal"
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """A rule that fired, and the reason that it gives."""
-
-    rule: Condition
-    code: str
-
-    @property
-    def weight(self) -> tuple[int, int]:
-        """The strictest decision first, then the highest severity."""
-        return LATTICE.index(self.rule.decision), self.rule.severity
+# Read at import, so that opening a policy on the event loop blocks for nothing.
+_DEFAULT = resources.files("platemark.policy").joinpath("data/default.yaml").read_text(encoding="utf-8")
 
 
-class BundlePolicy:
-    """Rules of one bundle. `version` names their content."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-        self._known = {rule.category for rule in bundle.rules}
-        self.version = version_of(bundle)
-
-    def rule(self, signals: Sequence[Signal], circumstances: Circumstances) -> Ruling:
-        """Every rule that fires counts, so more signals never relax a decision."""
-        fired = [one for signal in signals for one in self._fired(signal, circumstances)]
-        fired.sort(key=lambda one: one.weight, reverse=True)
-        codes = tuple(dict.fromkeys(one.code for one in fired if one.rule.decision != "allow"))
-        return Ruling(
-            decision=strictest(*(one.rule.decision for one in fired)),
-            reason_code=codes[0] if codes else None,
-            secondary_codes=codes[1:],
-            severity=max((one.rule.severity for one in fired), default=0),
-            rule_ids=tuple(dict.fromkeys(one.rule.id for one in fired)),
-            policy_version=self.version,
-        )
-
-    def _fired(self, signal: Signal, circumstances: Circumstances) -> Iterator[Fired]:
-        if not signal.evaluated:
-            rules = (rule for rule in self._bundle.not_evaluated or () if _applies(rule, circumstances))
-            yield from (Fired(rule, "MODERATION_UNAVAILABLE") for rule in rules)
-            return
-        if signal.category == NOTHING_FOUND:
-            return
-        category = self._bundle.aliases.get(signal.category, signal.category)
-        if category not in self._known or signal.score is None or math.isnan(signal.score):
-            yield _unreadable(signal)
-            return
-        for rule in self._bundle.rules:
-            if rule.category == category and signal.score >= rule.at_least and _applies(rule, circumstances):
-                yield Fired(rule, category)
+def default_bundle() -> Bundle:
+    """The bundle that ships with Platemark."""
+    return read_yaml(_DEFAULT, Bundle, where="policy/data/default.yaml")
 
 
-def load_policy(path: Path | None) -> BundlePolicy:
-    """The built-in policy, or that of a file. Raises Misconfigured naming file, line and field."""
-    return BundlePolicy(read_bundle(path))
+def load_policy(path: Path | None = None) -> LatticePolicy:
+    """The built-in policy; with `path` that file in its place, but never without the built-in hard rules.
+
+    Blocks while it reads `path`. Raises Misconfigured with line and field.
+    """
+    if path is None:
+        return LatticePolicy(default_bundle())
+    text = read_text(path, setting="policy")
+    own, built_in = read_yaml(text, Bundle, where=str(path)), default_bundle()
+    hard = tuple(rule for rule in built_in.rules if rule.hard)
+    for index, problem in _misnamed(own.rules, hard):
+        raise refusal(text, ("rules", index, "id"), problem, where=str(path))
+    rules = hard + tuple(rule for rule in own.rules if rule not in hard)
+    return LatticePolicy(own.model_copy(update={"rules": rules, "aliases": built_in.aliases | own.aliases}))
 
 
-def _applies(rule: Condition, circumstances: Circumstances) -> bool:
-    stage_fits = not rule.stages or circumstances.stage in rule.stages
-    return stage_fits and (not rule.audiences or circumstances.audience in rule.audiences)
-
-
-def _unreadable(signal: Signal) -> Fired:
-    """A measurement that these rules do not understand waits for a person, whatever it was meant to say."""
-    code = "PROVIDER_UNSPECIFIED" if signal.detector.startswith("provider:") else "MODERATION_UNAVAILABLE"
-    return Fired(Condition(id=_UNREADABLE, decision="review", severity=1), code)
+def _misnamed(own: Sequence[Rule], hard: Sequence[Rule]) -> Iterator[tuple[int, str]]:
+    """Rules of a file whose id is taken: by another one of it, or by a hard rule that says something else."""
+    fixed = {rule.id: rule for rule in hard}
+    seen: set[str] = set()
+    for index, rule in enumerate(own):
+        if rule.id in seen:
+            yield index, f"rule ids are used twice: {rule.id}; every rule needs its own"
+        if rule != fixed.get(rule.id, rule):
+            yield index, f"{rule.id} is the id of a rule that cannot be changed; rename yours"
+        seen.add(rule.id)

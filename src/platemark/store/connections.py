@@ -1,8 +1,9 @@
 """Connections to SQLite and PostgreSQL, set up so that both keep the same promises."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
@@ -13,6 +14,7 @@ from sqlalchemy.sql.base import Executable
 from platemark.core.errors import Misconfigured
 from platemark.store.faults import translated
 
+T = TypeVar("T")
 WAIT_SECONDS = 30.0
 POOL = 5
 _DRIVERS = {
@@ -73,29 +75,48 @@ def connect_blocking(url: URL) -> Engine:
 async def begun(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """A connection inside a transaction: committed at the end of the block, rolled back when it raises.
 
-    Cancellation takes effect between statements, never inside one: the driver would be left in the middle of it, with
-    the lock of the file.
+    Cancellation takes effect between statements, never inside one: SQLite's driver would be left in the middle of it,
+    with the lock of the file.
     """
+    async with taken(engine) as connection:
+        await _finish(connection.begin())
+        yield connection
+        await _finish(connection.commit())
+
+
+@asynccontextmanager
+async def taken(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """A connection of the pool, which gets it back. Raises our errors."""
+    connection = engine.connect()
     with translated():
-        with anyio.CancelScope(shield=True):
-            connection = await engine.connect()
         try:
-            with anyio.CancelScope(shield=True):
-                await connection.begin()
+            await _finish(connection.start())
             yield connection
-            with anyio.CancelScope(shield=True):
-                await connection.commit()
         finally:
-            with anyio.CancelScope(shield=True):
-                await connection.close()
+            if connection.sync_connection is not None:
+                await _finish(connection.close())
 
 
 async def run(connection: AsyncConnection, statement: Executable, rows: Any = None) -> CursorResult[Any]:
-    """Execute, with several sets of values or with one. Raises our errors."""
-    with translated(), anyio.CancelScope(shield=True):
-        result = await connection.execute(statement, rows)
+    """Execute, with one set of values or with several. Raises our errors."""
     await anyio.lowlevel.checkpoint_if_cancelled()
-    return result
+    with translated():
+        return await _finish(connection.execute(statement, rows))
+
+
+async def _finish(work: Awaitable[T]) -> T:
+    """Await `work` to its end, whoever cancels us meanwhile; they have their way afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None and task.exception() is None:
+        raise cancelled
+    return task.result()
 
 
 def _options(url: URL, wait_seconds: float) -> dict[str, Any]:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import anyio
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from platemark.store.connections import run
-from platemark.store.faults import translated
+from platemark.core.errors import DatabaseUnavailable
+from platemark.store.connections import run, taken
 from platemark.store.tables import workers
 
 _LEADERS = 7_226_171_915
@@ -60,21 +58,15 @@ async def forget(connection: AsyncConnection, worker: Worker) -> None:
 async def leading(engine: AsyncEngine, task: str) -> AsyncGenerator[bool]:
     """PostgreSQL's lock on `task`, held by one session; False when another has it."""
     key = func.hashtextextended(task, _LEADERS)
-    with translated():
-        with anyio.CancelScope(shield=True):
-            connection = await engine.connect()
+    async with taken(engine) as connection:
+        # A lock of the session rather than of a transaction, which would keep the server from cleaning up.
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        mine = bool((await run(connection, select(func.pg_try_advisory_lock(key)))).scalar_one())
         try:
-            # A lock of the session rather than of a transaction, which would keep the server from cleaning up.
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            mine = bool((await run(connection, select(func.pg_try_advisory_lock(key)))).scalar_one())
-            try:
-                yield mine
-            finally:
-                with anyio.CancelScope(shield=True), suppress(DBAPIError):
-                    await connection.execute(select(func.pg_advisory_unlock_all()))
+            yield mine
         finally:
-            with anyio.CancelScope(shield=True):
-                await connection.close()
+            with suppress(DatabaseUnavailable):
+                await run(connection, select(func.pg_advisory_unlock_all()))
 
 
 async def _workers(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[Worker]:
