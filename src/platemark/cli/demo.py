@@ -93,8 +93,7 @@ def started(data: Path) -> Generator["Client"]:
 
     with _server(data) as (process, log):
         address = _address(process, log)
-        key = os.environ.get("PLATEMARK_ADMIN_KEY") or admin_key(data)
-        with Client(address, key) as client:
+        with Client(address, admin_key(data)) as client:
             yield client
 
 
@@ -122,6 +121,7 @@ def _server(data: Path) -> Generator["tuple[subprocess.Popen[str], Path]"]:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=_environment(),
                 start_new_session=True,
             )
         try:
@@ -130,17 +130,23 @@ def _server(data: Path) -> Generator["tuple[subprocess.Popen[str], Path]"]:
             _stop(process)
 
 
+def _environment() -> dict[str, str]:
+    """Ours without the settings of a real server, whose database and store a demonstration must not touch."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PLATEMARK_")}
+    return ours | {name: value for name, value in os.environ.items() if name.startswith("PLATEMARK_ENGINE_")}
+
+
 def _stop(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.wait(STOP_SECONDS)
-    except BaseException:
-        # Asked politely and did not go, or the user will not wait: its whole session ends.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
     finally:
+        # Asked politely and did not go, or the user does not wait for it: its whole session ends.
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         if process.stdout is not None:
             process.stdout.close()
 

@@ -1,12 +1,16 @@
 """What commands print: JSON documents, tables, and notes beside the output."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_FILE_WIDTH = 200
+_COLOURS = {"ok": "green", "works": "green", "note": "yellow", "failed": "red", "revoked": "red"}
 
 
 def document(value: Any) -> None:
@@ -24,16 +28,24 @@ def console(*, stderr: bool = False) -> "Console":
     """Rich's console; nothing in a printed value is taken for markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+    screen = sys.stderr if stderr else sys.stdout
+    # A file has no edge to wrap at.
+    width = None if screen.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH
+    return Console(stderr=stderr, markup=False, highlight=False, width=width)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """A table on standard output; `empty` is said on standard error where it has no rows."""
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        # An id that is cut short is of no use.
+        made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(_cell(value) for value in row))
+        cells = map(_cell, row)
+        made.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in cells))
     if made.row_count:
         console().print(made)
     else:

@@ -59,7 +59,7 @@ class Painter:
         steps = f"step {now.done} of {now.total}" if now.total else ""
         if now.count > 1:
             steps += f", picture {now.index + 1} of {now.count}"
-        words = {"queued": "waiting", "running": "drawing", "succeeded": "done"}
+        words = {"queued": "waiting", "running": "drawing" if now.total else "loading the model", "succeeded": "done"}
         self._bar.update(self._task, completed=now.fraction, description=words.get(now.status, now.status), steps=steps)
         self._live.update(Group(self._preview, self._bar) if self._preview else self._bar, refresh=True)
 

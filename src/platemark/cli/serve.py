@@ -23,9 +23,12 @@ def serve(
     Prints one line when it is ready; logs go to standard error. Everything else is set by PLATEMARK_… variables or by
     platemark.toml in the data directory.
     """
-    from platemark.web.server import run, tune_allocator
+    from platemark.web.allocator import tune_allocator
 
+    # First of all: it starts this process anew, and whatever was imported before was imported for nothing.
     tune_allocator()
+    from platemark.web.server import run
+
     given: dict[str, Any] = {"data": data, "host": host, "port": port, "role": role}
     code = run(settings(**given))
     if code:
@@ -34,6 +37,8 @@ def serve(
 
 def settings(**given: Any) -> Any:
     """The settings, with what was given on the command line. Raises Misconfigured naming every wrong setting."""
+    from tomllib import TOMLDecodeError
+
     from pydantic import ValidationError
 
     from platemark.core.errors import Misconfigured
@@ -44,6 +49,8 @@ def settings(**given: Any) -> Any:
     except ValidationError as error:
         wrong = [f"{_name(problem['loc'])} {problem['msg'].lower()}" for problem in error.errors()]
         raise Misconfigured(f"The configuration cannot be used: {'; '.join(wrong)}.") from None
+    except TOMLDecodeError as error:
+        raise Misconfigured(f"platemark.toml in the data directory is not TOML: {error}.") from error
     except ValueError as error:
         raise Misconfigured(f"The configuration cannot be read: {error}.") from error
 

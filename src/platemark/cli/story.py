@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = tuple[str, str]
-_GOOD = ("allow", "valid", "trusted", "verified", "generated_by_us", "settled", "allowed")
-_BAD = ("block", "invalid", "NOT VERIFIED", "conflicting", "failed")
+_GOOD = frozenset({"allow", "generated_by_us", "trusted", "valid", "verified"})
+_BAD = frozenset({"block", "conflicting", "failed", "invalid", "NOT VERIFIED"})
+_BETWEEN, _UNSEEN = " · ", "not evaluated: "
 
 
 def table(record: Mapping[str, Any], *, file: Path | None = None) -> "Table":
@@ -38,8 +39,11 @@ def _grid(rows: list[Row]) -> "Table":
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for label, value in rows:
-        style = "red" if value.startswith(_BAD) else "green" if value.startswith(_GOOD) else ""
-        made.add_row(label, Text(value, style))
+        first, *rest = value.split(_BETWEEN)
+        text = Text(first, "red" if first in _BAD else "green" if first in _GOOD else "")
+        for part in rest:
+            text.append(_BETWEEN).append(part, "yellow" if part.startswith(_UNSEEN) else "")
+        made.add_row(label, text)
     return made
 
 
@@ -76,15 +80,15 @@ def _request(record: Mapping[str, Any]) -> Iterator[Row]:
 def _checks(record: Mapping[str, Any]) -> Iterator[Row]:
     for verdict in map(_map, record.get("moderation") or ()):
         signals = map(_map, verdict.get("signals") or ())
-        unseen = sorted({str(signal.get("category")) for signal in signals if not signal.get("evaluated")})
-        open_ends = f"not evaluated: {', '.join(unseen)}" if unseen else None
+        unseen = sorted({str(signal.get("detector")) for signal in signals if not signal.get("evaluated")})
+        open_ends = _UNSEEN + ", ".join(unseen) if unseen else None
         stage = str(verdict.get("stage")).replace("_", " ")
         yield "moderation", _words(verdict.get("decision"), stage, verdict.get("reason_code"), open_ends)
     inspection, credential = _map(record.get("inspection")), _map(record.get("credential"))
     if "inspection" in record:
         yield "inspection", _words(inspection.get("verdict"), inspection.get("tier")) if inspection else "none"
         yield "credential", _words(credential.get("state"), credential.get("signer")) if credential else "none"
-        yield "watermark", _words(_map(record.get("watermark")).get("state")) if record.get("watermark") else "none yet"
+        yield "watermark", _words(_map(record.get("watermark")).get("state")) if record.get("watermark") else "none"
 
 
 def _cost(record: Mapping[str, Any]) -> Iterator[Row]:
@@ -126,4 +130,4 @@ def _plain(value: Any) -> str:
 
 
 def _words(*parts: Any) -> str:
-    return " · ".join(str(part) for part in parts if part not in (None, ""))
+    return _BETWEEN.join(str(part) for part in parts if part not in (None, ""))

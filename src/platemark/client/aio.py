@@ -52,7 +52,7 @@ class AsyncClient:
         nature: Nature = NATURE,
     ) -> None:
         server = wire.server(base_url, api_key, timeout, retry)
-        self._link = Async(httpx2.AsyncClient(transport=transport), server, nature)
+        self._link = Async(httpx2.AsyncClient(transport=transport, mounts=wire.DIRECT), server, nature)
         self.generations = AsyncGenerations(self._link)
         self.images = AsyncImages(self._link)
         self.keys = AsyncKeys(self._link)

@@ -36,17 +36,16 @@ def submit(
     server: Server, prompt: str, fields: Mapping[str, Any], *, key: str, hold: float | None
 ) -> Steps[GenerationResource]:
     """POST the request under an idempotency key; with `hold`, ask the server to wait so many seconds for the end."""
-    call = Call(
-        "POST",
-        "/v1/generate",
-        json=request_fields.body(prompt, fields),
-        headers={
-            "Idempotency-Key": key,
-            "Prefer": "respond-async" if hold is None else f"wait={max(1, int(hold))}",
-        },
-        repeatable=True,
-        read_timeout=None if hold is None else max(hold + MARGIN_SECONDS, server.timeout.read or 0.0),
-    )
+    headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
+    call = Call("POST", "/v1/generate", json=request_fields.body(prompt, fields), headers=headers, repeatable=True)
+    if hold is not None:
+        # A held call that was cut off would be cut off again: the next one asks only where the generation stands.
+        call = replace(
+            call,
+            headers={**headers, "Prefer": f"wait={max(1, int(hold))}"},
+            read_timeout=max(hold + MARGIN_SECONDS, server.timeout.read or 0.0),
+            again=call,
+        )
     return parse(GenerationResource, body_of((yield from perform(server, call))))
 
 

@@ -54,7 +54,7 @@ class Client:
         nature: Nature = NATURE,
     ) -> None:
         server = wire.server(base_url, api_key, timeout, retry)
-        self._link = Blocking(httpx2.Client(transport=transport), server, nature)
+        self._link = Blocking(httpx2.Client(transport=transport, mounts=wire.DIRECT), server, nature)
         self.generations = Generations(self._link)
         self.images = Images(self._link)
         self.keys = Keys(self._link)

@@ -15,19 +15,21 @@ from platemark.client.effects import Sleep, Steps, draw, now, send
 from platemark.client.errors import Unreachable, error_of_response, json_object, problem_of, unreachable
 from platemark.client.retry import Retry
 from platemark.core.base import JsonObject
-from platemark.core.errors import Misconfigured
+from platemark.core.errors import Misconfigured, PlatemarkError
 
 URL_VARIABLE = "PLATEMARK_URL"
 KEY_VARIABLES = ("PLATEMARK_API_KEY", "SD_API_KEY")
 MAX_REDIRECTS = 5
+# A proxy of the environment leads outside; what is here is never reached through it.
+DIRECT: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What to send, without the server it goes to.
 
-    `repeatable`: sending it twice does no more than sending it once. `read_timeout`: seconds without a byte of the
-    answer; the client's own when None. `path` is below the base URL.
+    `path` is below the base URL. `repeatable`: sending it twice does no more than sending it once. `again` is sent
+    instead from the second time on. `read_timeout`: seconds without a byte of the answer; the client's own when None.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Call:
     repeatable: bool = False
     stream: bool = False
     read_timeout: float | None = None
+    again: "Call | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +122,44 @@ def _key(api_key: str | None) -> SecretStr:
 
 
 def perform(server: Server, call: Call) -> Steps[httpx2.Response]:
-    """The answer to a call, with a success status, after as many tries as the retry table and its time allow.
+    """The answer to a call, with a success status, after as many tries as the retry table allows.
 
-    Raises the core error of the answer's problem document, or Unreachable.
+    Patience ends `retry.total` seconds after the first failure. Raises the core error of the answer's problem document,
+    or Unreachable.
     """
-    started = yield from now()
+    failed_at: float | None = None
     number = 0
     while True:
         number += 1
-        cause: httpx2.RequestError | None = None
-        try:
-            response = yield from _follow(server, call)
-        except httpx2.RequestError as error:
-            cause = error
-            failure, again = unreachable(error, _address(server)), retry.after_error(error, repeatable=call.repeatable)
-            least = 0.0
-        else:
-            if response.is_success:
-                return response
-            problem, least = problem_of(response), retry.floor(response.headers)
-            failure = error_of_response(response, retry_after=least or None)
-            again = retry.after_answer(response.status_code, problem, repeatable=call.repeatable)
+        outcome = yield from _try(server, call)
+        if isinstance(outcome, httpx2.Response) and outcome.is_success:
+            return outcome
+        failure, again, least = _judge(server, call, outcome)
         pause = server.retry.pause(number, (yield from draw()), least)
-        spent = (yield from now()) - started
-        if not again or spent + pause > server.retry.total:
-            raise failure from cause
+        moment = yield from now()
+        failed_at = moment if failed_at is None else failed_at
+        if not again or moment - failed_at + pause > server.retry.total:
+            raise failure from (outcome if isinstance(outcome, httpx2.RequestError) else None)
         yield Sleep(pause)
+        call = call.again or call
+
+
+def _try(server: Server, call: Call) -> Steps[httpx2.Response | httpx2.RequestError]:
+    try:
+        return (yield from _follow(server, call))
+    except httpx2.RequestError as error:
+        return error
+
+
+def _judge(
+    server: Server, call: Call, outcome: httpx2.Response | httpx2.RequestError
+) -> tuple[PlatemarkError, bool, float]:
+    """What went wrong, whether sending again can help, and the least seconds to wait before."""
+    if isinstance(outcome, httpx2.RequestError):
+        return unreachable(outcome, str(server.base)), retry.after_error(outcome, repeatable=call.repeatable), 0.0
+    least = retry.floor(outcome.headers)
+    again = retry.after_answer(outcome.status_code, problem_of(outcome), repeatable=call.repeatable)
+    return error_of_response(outcome, retry_after=least or None), again, least
 
 
 def _follow(server: Server, call: Call) -> Steps[httpx2.Response]:
@@ -161,7 +176,7 @@ def _follow(server: Server, call: Call) -> Steps[httpx2.Response]:
                 "followed for this request. If that is the right server, use its address as base_url."
             )
         request = server.redirected(call, request, target)
-    raise Unreachable(f"{_address(server)} redirects more than {MAX_REDIRECTS} times.")
+    raise Unreachable(f"{server.base} redirects more than {MAX_REDIRECTS} times.")
 
 
 def _may_follow(here: httpx2.URL, there: httpx2.URL) -> bool:
@@ -180,10 +195,6 @@ def body_of(response: httpx2.Response) -> JsonObject:
         f"{response.request.url.copy_with(query=None)} answered {response.status_code}, but not with JSON of the "
         "Platemark API. Check that the address is the API's and not that of a page or a proxy."
     )
-
-
-def _address(server: Server) -> str:
-    return str(server.base)
 
 
 @cache

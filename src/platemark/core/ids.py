@@ -23,7 +23,7 @@ Prefix = Literal[
     "req",
 ]
 PREFIXES: frozenset[str] = frozenset(get_args(Prefix))
-_SHAPE = re.compile(r"^([a-z]{3})_([0-9a-f]{32})$")
+_SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{32}")
 
 
 def uuid7_hex(unix_ms: int, random: int) -> str:
@@ -35,5 +35,5 @@ def uuid7_hex(unix_ms: int, random: int) -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     """True when `text` has the shape of an id with this prefix."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     return match is not None and match.group(1) == prefix

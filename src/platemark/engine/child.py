@@ -5,6 +5,7 @@ Reads frames from standard input and answers on standard output; ends when its p
 
 import ctypes
 import faulthandler
+import gc
 import importlib
 import os
 import queue
@@ -144,10 +145,13 @@ def _draw(
 
 def _open(opening: JsonObject) -> Any:
     """Import the libraries, which takes seconds, and set them up."""
+    gc.disable()  # there is nothing to collect yet, and looking for it takes a tenth of the time
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(opening["threads"])
     torch.set_num_interop_threads(1)
     module: Any = importlib.import_module("platemark.engine.pipelines")
+    gc.freeze()
+    gc.enable()
     return module.Pipelines({name: Path(folder) for name, folder in opening["models"].items()})
 
 

@@ -23,6 +23,7 @@ LOAD_SECONDS = 900.0
 _STOP_SECONDS = 2.0
 _BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 Said = Update | PlatemarkError | None
+_STOPPING = ShuttingDown("The server is stopping and left this picture unfinished. Ask again when it is back.")
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +69,8 @@ class Supervisor:
         """Queue an order; returns what cancels it. `say` is called from threads of the engine."""
         job = Job(0, order, say)
         self._mailbox.put(lambda: self._accept(job))
+        if not self._open:
+            say(_STOPPING)
         return lambda: self._mailbox.put(lambda: self._cancel(job))
 
     @property
@@ -180,7 +183,7 @@ class Supervisor:
     def _shut(self) -> None:
         self._open = False
         for job in (*([self._running] if self._running else []), *self._waiting):
-            job.say(ShuttingDown("The server is stopping and left this picture unfinished. Ask again when it is back."))
+            job.say(_STOPPING)
         if self._process:
             self._process.dismiss(_STOP_SECONDS)
             self._process = None

@@ -23,9 +23,9 @@ LIST = Path(__file__).parents[1] / "weights.toml"
 _PACKAGE = Path(__file__).parents[1]
 _DOWNLOAD_SECONDS = 1800
 _CHUNK = 1024 * 1024
-# No leading dash and no "..": these become arguments of a program and parts of a path.
+# No leading dash and no leading dot: these become arguments of a program and parts of a path.
 _Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-_Relative = Annotated[str, Field(pattern=r"^(?!.*(?:^|/)\.\.(?:/|$))[A-Za-z0-9_][A-Za-z0-9_./+-]*$")]
+_Relative = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$")]
 
 
 class Weight(Part):

@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
+import anyio
+
 from platemark.core.audit import canonical, salted_digest
 from platemark.core.base import JsonObject
 from platemark.core.capability import check
@@ -43,7 +45,7 @@ async def accept(
     principal.require("images:write")
     if request.role is not None:
         principal.require("roles:assert")
-    key = _key(platform, principal, request, idempotency_key)
+    key = await _key(platform, principal, request, idempotency_key)
     if key is not None and (known := await _replay(platform, key)) is not None:
         return Acceptance(known, replayed=True)
     model = resolve(platform, request.model)
@@ -61,15 +63,17 @@ async def accept(
     return Acceptance(generation, replayed=False)
 
 
-def _key(
+async def _key(
     platform: Platform, principal: Principal, request: GenerationRequest, key: str | None
 ) -> IdempotencyKey | None:
     if key is None:
         return None
+    # In a thread: a body may hold megabytes of source image.
+    body = await anyio.to_thread.run_sync(lambda: canonical(request.model_dump(mode="json")))
     return IdempotencyKey(
         id=hashlib.sha256(f"{principal.project}\n{key}".encode()).hexdigest(),
         project=principal.project,
-        body_sha256=hashlib.sha256(canonical(request.model_dump(mode="json"))).hexdigest(),
+        body_sha256=hashlib.sha256(body).hexdigest(),
         generation="",
         created_at=platform.clock.now(),
     )

@@ -1,7 +1,7 @@
 """Audit: the project's chain as JSON lines that anybody can verify without this server."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from platemark.core.audit import GENESIS
 from platemark.core.ports import Platform
@@ -10,7 +10,7 @@ from platemark.core.project import Principal
 _PAGE = 500
 
 
-async def export(platform: Platform, principal: Principal) -> AsyncIterator[str]:
+async def export(platform: Platform, principal: Principal) -> AsyncGenerator[str]:
     """A header, every line of the chain in order, and a footer with the head, each one JSON line."""
     principal.require("audit:read")
     yield _line(

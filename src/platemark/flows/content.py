@@ -98,9 +98,13 @@ async def preview(platform: Platform, principal: Principal, generation_id: str) 
 
 
 async def _last_preview(platform: Platform, generation: Generation) -> Event | None:
+    last: Event | None = None
+    after = 0
     async with platform.store.reading() as reading:
-        events = await reading.events(generation.project, generation=generation.id)
-    return next((event for event in reversed(events) if event.type == "generation.preview"), None)
+        while events := await reading.events(generation.project, generation=generation.id, after=after):
+            after = events[-1].seq
+            last = next((event for event in reversed(events) if event.type == "generation.preview"), last)
+    return last
 
 
 async def delete(platform: Platform, principal: Principal, image_id: str) -> Image:

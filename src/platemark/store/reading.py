@@ -186,5 +186,5 @@ def _read_cursor(cursor: str) -> str:
         decoded, id = b"", ""
     if not decoded.startswith(_MARK) or not id.isprintable() or not id:
         message = "This cursor is not one that a list gave. Use next_cursor as it came, or leave it out to start over."
-        raise InvalidRequest(message, errors=[FieldError(pointer="/cursor", code="invalid_cursor", message=message)])
+        raise InvalidRequest(message, errors=[FieldError(pointer="/query/cursor", code="invalid_cursor", message=message)])
     return id

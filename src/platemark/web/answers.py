@@ -14,7 +14,7 @@ from platemark.core.errors import Gone, NotAllowed, NotFound
 from platemark.core.generation import Generation
 from platemark.core.image import EXTENSIONS
 from platemark.core.resource import GenerationResource, ImageResource
-from platemark.flows import content, present
+from platemark.flows import content, look, present
 from platemark.flows.content import Content
 from platemark.web import problems
 from platemark.web.auth import Call
@@ -37,6 +37,10 @@ def json(resource: BaseModel, status: int = 200, headers: Mapping[str, str] | No
 async def shown(call: Call, generation: Generation) -> GenerationResource:
     """The resource of a generation, whose `error` is the whole problem document."""
     resource = await present.generation_resource(call.platform, generation, url=call.url)
+    if resource.images and not generation.done:
+        # It ended between the two reads, and must not be shown half ended.
+        generation = await look.generation(call.platform, call.principal, generation.id)
+        resource = await present.generation_resource(call.platform, generation, url=call.url)
     error = problems.outcome(generation)
     return resource.model_copy(update={"error": problems.problem(error, request_id=None) if error else None})
 
@@ -44,6 +48,7 @@ async def shown(call: Call, generation: Generation) -> GenerationResource:
 async def generation(call: Call, generation: Generation, status: int = 200) -> Response:
     """One generation, with the bytes of its images where it was asked for `b64_json`."""
     resource = await shown(call, generation)
+    status = 200 if status == 202 and resource.status == "succeeded" else status
     headers = {"Location": resource.urls.self} if status in (201, 202) else {}
     if status == 202:
         headers["Retry-After"] = str(_retry_after(call, generation))

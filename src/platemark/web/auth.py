@@ -29,6 +29,7 @@ class Call:
     settings: Settings
     stopping: Stopping
     principal: Principal
+    base_url: str
 
     @property
     def request_id(self) -> str:
@@ -41,7 +42,7 @@ class Call:
 
     def url(self, path: str) -> str:
         """The absolute URL of a path of ours."""
-        return base_url(self.request, self.settings) + path
+        return self.base_url + path
 
 
 def secret_of(headers: Mapping[str, str]) -> str | None:
@@ -84,7 +85,9 @@ def requires(scope: Scope) -> Callable[[Request], Awaitable[Call]]:
         principal.require(scope)
         _no_unknown_query(request)
         state: Any = request.app.state
-        return Call(request, state.platform, state.settings, state.stopping, principal)
+        # Found out before anything is done: an answer without URLs could not be given afterwards.
+        base = base_url(request, state.settings)
+        return Call(request, state.platform, state.settings, state.stopping, principal, base)
 
     call.scope = scope  # type: ignore[attr-defined]
     return call

@@ -15,6 +15,7 @@ from platemark.web import validation
 M = TypeVar("M", bound=BaseModel)
 # Larger bodies are parsed on a thread, so that nobody else waits for them.
 _SMALL_BYTES = 256 * 1024
+_EXACT = 2**53
 
 
 def media_type(request: Request) -> str:
@@ -85,7 +86,7 @@ def load(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8 (byte {error.start}). Encode JSON as UTF-8.") from None
     try:
-        return json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_not_json)
+        return json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_not_json, parse_float=_number)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise MalformedBody(f"The body is not valid JSON: {error.msg} at {where}. Correct it.") from None
@@ -102,6 +103,12 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> JsonObject:
         name = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise MalformedBody(f"The name {name[:100]!r} stands twice in one object. Keep one of the two.")
     return value
+
+
+def _number(text: str) -> int | float:
+    # JSON has one kind of number: 64.0 and 6.4e1 are the whole number 64 to a schema, so they are here.
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
 
 
 def _not_json(name: str) -> NoReturn:

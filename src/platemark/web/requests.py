@@ -21,6 +21,8 @@ from platemark.web import problems, validation
 log = logger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Asked every few seconds by machines: worth a metric, not a line.
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _EXCHANGE = "platemark.exchange"
 
 
@@ -109,7 +111,8 @@ def _note(method: str, scope: Scope, status: int | None, seconds: float) -> None
     name = method if method in _METHODS else "other"
     REQUESTS.labels(name, route, str(status or "none")).inc()
     REQUEST_SECONDS.labels(name, route).observe(seconds)
-    log.info("request.answered", method=name, route=route, status=status, ms=round(seconds * 1000, 1))
+    write = log.debug if route in _PROBES else log.info
+    write("request.answered", method=name, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 def unforeseen() -> PlatemarkError:

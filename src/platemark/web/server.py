@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import os
 import signal
 import socket
 import sys
@@ -15,19 +14,19 @@ from fastapi import FastAPI
 from platemark import telemetry
 from platemark.core.errors import Misconfigured
 from platemark.settings import RoleName, Settings
+from platemark.web.allocator import tune_allocator as tune_allocator
 from platemark.web.app import create_app
 from platemark.web.requests import ours_in
 from platemark.web.stopping import Stopping
 from platemark.wiring import open_platform
 
 log = telemetry.logger(__name__)
-# Large buffers come from the heap and stay there: 3 to 4 ms less for every 2 MB answer (bench/).
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 _ROLES: dict[RoleName, str] = {"all": "api,worker", "api": "api", "worker": "worker", "engine": "engine"}
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Longer than what clients and load balancers keep an idle connection for, so that they hang up first.
 _KEEP_ALIVE_SECONDS = 75
 MISCONFIGURED_EXIT = 2
+INTERRUPTED_EXIT = 130
 
 
 class Server(uvicorn.Server):
@@ -68,6 +67,8 @@ def run(settings: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings))
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT
     except Exception as error:
         ours = ours_in(error)
         if ours is None:
@@ -177,16 +178,3 @@ def _ready_line(settings: Settings, listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return f"platemark ready http://{shown}:{port} roles={_ROLES[settings.role]} data={settings.data}"
-
-
-def tune_allocator() -> None:
-    """Start this process anew with the allocator's settings, which are read at start only. Keeps its id.
-
-    Does nothing where they are set already, or where there is no glibc.
-    """
-    if not sys.platform.startswith("linux") or any(name in os.environ for name in ALLOCATOR):
-        return
-    os.environ.update(ALLOCATOR)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same program, without a shell

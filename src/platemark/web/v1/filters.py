@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from platemark.core.generation import GenerationStatus
 from platemark.core.image import ModerationState, Origin
 from platemark.core.ports import Query
 from platemark.core.request import CleanText, Lane
+from platemark.web.moments import Moment
 
 MOST = 100
 
@@ -36,8 +37,8 @@ class Filters(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=MOST)] = 20
     cursor: Annotated[Text, Field(description="`next_cursor` of the page before.")] | None = None
-    since: Annotated[AwareDatetime, Field(description="Not made before this time.")] | None = None
-    until: Annotated[AwareDatetime, Field(description="Made before this time.")] | None = None
+    since: Annotated[Moment, Field(description="Not made before this time.")] | None = None
+    until: Annotated[Moment, Field(description="Made before this time.")] | None = None
 
     def query(self, project: str, *, tags: dict[str, str] | None = None, **equals: object) -> Query:
         """The list request of the store; filters that are None or empty do not filter."""

@@ -15,6 +15,7 @@ from platemark.core.errors import (
     MalformedBody,
     ModelUnavailable,
     NotAcceptable,
+    NotAllowed,
     OutcomeUnknown,
     ProviderRejected,
     ProviderTimedOut,
@@ -145,12 +146,16 @@ async def _settled(call: Call, generation: Generation, seconds: float) -> Genera
 async def _bytes(call: Call, generation: Generation) -> Response:
     query = Query(project=call.principal.project, limit=1, equals={"generation": generation.id})
     image: Image = (await look.images(call.platform, call.principal, query)).data[0]
-    found = await content.read(call.platform, call.principal, image.id)
+    try:
+        found = await content.read(call.platform, call.principal, image.id)
+    except NotAllowed as error:
+        error.generation = generation.id
+        raise
     about = {
         "X-Generation-Id": generation.id,
         "X-Image-Id": image.id,
         "X-Model": generation.model,
-        "X-Seed": str(image.seed),
+        "X-Seed": "" if image.seed is None else str(image.seed),
         "X-Warnings": ", ".join(warning.code for warning in generation.warnings),
         "Link": f'<{call.url(f"/v1/generations/{generation.id}")}>; rel="describedby"',
     }

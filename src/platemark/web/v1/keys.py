@@ -4,31 +4,42 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from platemark.core.errors import Conflict, MalformedBody, NotFound, UnsupportedMedia
-from platemark.core.project import DEFAULT_SCOPES, ApiKey
+from platemark.core.project import ApiKey, Scope
 from platemark.core.request import Name, StrictModel
 from platemark.core.resource import KeyResource, ListResource
 from platemark.flows import keys
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import KeyId
 from platemark.web.auth import KeyKeeper
+from platemark.web.moments import Moment
 
 router = APIRouter(tags=["keys"])
 _LARGEST_BODY = 64 * 1024
 _BODY_FAULTS = documented.faults(MalformedBody, UnsupportedMedia)
 
 
+def _at_least_one(scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    if not scopes:
+        raise PydanticCustomError("empty", "must name at least one scope")
+    return scopes
+
+
+Scopes = Annotated[tuple[Scope, ...], Field(strict=False, max_length=20), AfterValidator(_at_least_one)]
+
+
 class NewKey(StrictModel):
     """What a new key is called and may do. It cannot do more than the key that makes it."""
 
     name: Name
-    scopes: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=20)] = DEFAULT_SCOPES
+    scopes: Scopes = ("images:read", "images:write")
     person: Name | None = None
     project: Annotated[Name, Field(description="Another project; needs the scope projects:manage.")] | None = None
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
 
 class Rotation(StrictModel):

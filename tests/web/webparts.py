@@ -1,0 +1,262 @@
+"""A platform of real parts for the tests of the web layer, without the durable runtime, which has tests of its own."""
+
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx2
+from fastapi import Request
+
+from platemark.core.audit import canonical
+from platemark.core.errors import NotFound, Unavailable
+from platemark.core.generation import Generation
+from platemark.core.inspection import Finding
+from platemark.core.limits import Limits
+from platemark.core.moderation import Ruling, Signal, strictest
+from platemark.core.ports import Circumstances, Claim, Platform
+from platemark.core.project import ApiKey, Principal, Project
+from platemark.flows import generate
+from platemark.flows.keys import hash_secret
+from platemark.flows.resolve import DEFAULT
+from platemark.settings import Settings
+from platemark.simulate.scripted import Scripted
+from platemark.store.database import Database
+from platemark.store.upgrade import upgrade
+from platemark.system import LocalNotices, OpenBudget, SystemClock, SystemIds
+from platemark.web.app import create_app
+from platemark.web.auth import Call
+from platemark.web.stopping import Stopping
+
+ALL = ("images:read", "images:write", "roles:assert", "reviews:decide", "audit:read", "keys:manage", "projects:manage")
+RULES = {"weapon": "block", "doubtful": "review"}
+
+
+class MemoryBlobs:
+    """Bytes in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.fault: Exception | None = None
+
+    async def put(self, key: str, data: bytes) -> None:
+        self._ask()
+        self.kept.setdefault(key, data)
+
+    async def get(self, key: str) -> bytes:
+        self._ask()
+        if key not in self.kept:
+            raise NotFound("There are no such bytes.")
+        return self.kept[key]
+
+    async def exists(self, key: str) -> bool:
+        return key in self.kept
+
+    async def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+    async def check(self) -> None:
+        self._ask()
+
+    def _ask(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+class Words:
+    """A text detector that finds the words of `RULES`."""
+
+    name, version = "words", "1"
+
+    async def look(self, texts: Mapping[str, str]) -> Sequence[Signal]:
+        found = [word for word in RULES if word in texts.get("prompt", "")]
+        return [Signal(detector="words", version="1", category=word, score=1.0) for word in found]
+
+
+class Rules:
+    """A policy that rules as `RULES` says."""
+
+    version = "test"
+
+    def rule(self, signals: Sequence[Signal], circumstances: Circumstances) -> Ruling:
+        hits: list[Any] = [RULES[signal.category] for signal in signals if signal.category in RULES]
+        code = next((f"word_{signal.category}" for signal in signals), None)
+        return Ruling(decision=strictest(*hits), reason_code=code if hits else None, policy_version="test")
+
+
+class Plain:
+    """A provenance that leaves pictures as they are."""
+
+    signer = "nobody"
+
+    async def seal(self, data: bytes, media_type: str, claim: Claim) -> bytes:
+        return data + canonical({"image": claim.image})
+
+    async def read(self, data: bytes, media_type: str) -> tuple[Finding, ...]:
+        return (Finding(kind="c2pa", status="absent"),)
+
+
+@dataclass
+class InlineJobs:
+    """Runs what is submitted in a task group, once `running` is set; until then it waits."""
+
+    group: anyio.abc.TaskGroup
+    platform: Platform | None = None
+    running: anyio.Event = field(default_factory=anyio.Event)
+    fault: Exception | None = None
+    active: int = 0
+    repeats: bool = True
+
+    async def submit(self, generation: Generation, *, delay: float = 0.0) -> None:
+        self.group.start_soon(self._work, generation)
+
+    async def _work(self, generation: Generation) -> None:
+        await self.running.wait()
+        assert self.platform is not None
+        self.active += 1
+        try:
+            outcome = await generate.call(self.platform, generation.id)
+            while outcome.kind == "retry" and self.repeats:
+                await anyio.sleep(outcome.delay)
+                outcome = await generate.call(self.platform, generation.id)
+            if outcome.kind == "made":
+                await generate.finish(self.platform, generation.id)
+        finally:
+            self.active -= 1
+
+    async def settle(self) -> None:
+        """Wait for what has begun: a query that is cut off would outlive the database."""
+        await until(lambda: self.active == 0)
+
+    async def check(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+@dataclass
+class Site:
+    """A running application, its parts, and a client for it."""
+
+    app: Any
+    platform: Platform
+    jobs: InlineJobs
+    blobs: MemoryBlobs
+    provider: Scripted
+    stopping: Stopping
+    client: httpx2.AsyncClient
+    project: str
+    key: str
+
+    async def new_key(self, project: str | None = None, scopes: Sequence[str] = ALL, **changes: Any) -> str:
+        """A key's secret; a new project when none is named."""
+        project = project or await self.new_project()
+        secret = "pm_" + self.platform.ids.secret(32)
+        key = ApiKey(
+            id=self.platform.ids.new("key"),
+            project=project,
+            name="test",
+            secret_sha256=hash_secret(secret),
+            hint=f"…{secret[-4:]}",
+            scopes=tuple(scopes),
+            created_at=self.platform.clock.now(),
+        )
+        async with self.platform.store.transaction() as tx:
+            await tx.add(key.model_copy(update=changes))
+        return secret
+
+    async def new_project(self) -> str:
+        project = Project(id=self.platform.ids.new("prj"), name="test", created_at=self.platform.clock.now())
+        async with self.platform.store.transaction() as tx:
+            await tx.add(project)
+        return project.id
+
+    def as_(self, secret: str | None, **headers: str) -> httpx2.AsyncClient:
+        """A client with another key, or with none."""
+        return client_of(self.app, secret, **headers)
+
+    async def generate(self, prompt: str = "a red house", **body: Any) -> dict[str, Any]:
+        """A finished generation."""
+        answer = await self.client.post("/v1/generate", json={"prompt": prompt, **body})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def call_of(site: Site, **changes: Any) -> Call:
+    scope = {"type": "http", "method": "GET", "scheme": "http", "path": "/", "headers": [(b"host", b"api.test")]}
+    principal = Principal(project=site.project, key="key_x", scopes=frozenset({"images:read"}))
+    settings = site.app.state.settings
+    call = Call(Request(scope), site.platform, settings, site.stopping, principal, "http://api.test")
+    return replace(call, **changes)
+
+
+def client_of(app: Any, secret: str | None, **headers: str) -> httpx2.AsyncClient:
+    auth = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://api.test", headers={**auth, **headers}, timeout=30)
+
+
+async def fresh_database(folder: Path) -> Path:
+    """A migrated SQLite file, to be copied."""
+    file = folder / "empty.db"
+    await upgrade(f"sqlite:///{file}")
+    return file
+
+
+@asynccontextmanager
+async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGenerator[Site]:
+    """A site on a copy of `database`; work is done at once unless `site.jobs.running` is replaced."""
+    await anyio.to_thread.run_sync(shutil.copy, database, folder / "test.db")
+    clock, blobs, provider, stopping = SystemClock(), MemoryBlobs(), Scripted(), Stopping()
+    ids = SystemIds(clock)
+    chosen: dict[str, Any] = {"data": folder, "rate_burst": 10_000, "rate_per_minute": 600_000, **settings}
+    configured = await anyio.to_thread.run_sync(lambda: Settings(**chosen))
+    async with Database.open(f"sqlite:///{folder / 'test.db'}") as store, anyio.create_task_group() as group:
+        jobs = InlineJobs(group)
+        jobs.running.set()
+        platform = Platform(
+            clock=clock,
+            ids=ids,
+            store=store,
+            blobs=blobs,
+            jobs=jobs,
+            notices=LocalNotices(),
+            budget=OpenBudget(),
+            providers={"scripted": provider},
+            aliases={DEFAULT: "scripted/plain", "stable-diffusion-xl": "scripted/plain"},
+            text_detectors=(Words(),),
+            image_detectors=(),
+            policy=Rules(),
+            provenance=Plain(),
+            limits=Limits(
+                retry_base_seconds=0.001, retry_cap_seconds=0.001, max_image_bytes=configured.max_image_bytes
+            ),
+            url_secret=b"test",
+        )
+        jobs.platform = platform
+        app = create_app(platform, configured, stopping=stopping)
+        site = Site(app, platform, jobs, blobs, provider, stopping, client_of(app, None), "", "")
+        site.project = await site.new_project()
+        site.key = await site.new_key(site.project)
+        site = replace(site, client=client_of(app, site.key))
+        async with site.client:
+            yield site
+        await jobs.settle()
+        group.cancel_scope.cancel()
+
+
+async def until(reached: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return once `reached` holds; it is asked again and again."""
+    for _ in range(4_000):
+        found = reached()
+        if found if isinstance(found, bool) else await found:
+            return
+        await anyio.sleep(0.005)
+    raise AssertionError("it never happened")
+
+
+def unavailable() -> Unavailable:
+    return Unavailable("It does not answer.")
