@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platemark import errors
     from platemark.client import AsyncClient, Client, Progress
-    from platemark.core import errors
     from platemark.core.errors import PlatemarkError
 
 # Loaded when they are asked for: every part of Platemark imports this package, and few need the SDK.
@@ -25,7 +25,7 @@ __all__ = ["AsyncClient", "Client", "PlatemarkError", "Progress", "errors"]
 
 def __getattr__(name: str) -> Any:
     if name == "errors":
-        return import_module("platemark.core.errors")
+        return import_module("platemark.errors")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,21 @@
 """Keys, projects, erasure, the audit export and what time does."""
 
+import hashlib
 import json
 from datetime import timedelta
 
 import pytest
 
-from platemark.core.audit import AuditLine, verify
-from platemark.core.errors import AuditBroken, Conflict, InvalidRequest, NotAllowed, NotFound, Unauthenticated
+from platemark.core.audit import AuditLine, canonical, verify
+from platemark.core.errors import (
+    AuditBroken,
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    Unauthenticated,
+)
 from platemark.core.moderation import Review, Verdict
 from platemark.core.project import ApiKey, Principal, Project
 from platemark.flows import audit, keys, upkeep
@@ -101,6 +110,18 @@ async def test_p8_erasing_a_persons_text_does_not_break_the_chain(bench: Bench) 
     assert record.request.text_erased_at is not None
     assert record.chain.verified
     assert "Xanthippe" not in (await generation_record(bench.platform, bench.caller, generation.id)).model_dump_json()
+
+
+async def test_p8_nothing_that_stays_can_confirm_a_guess(bench: Bench) -> None:
+    words = {"prompt": "portrait of Xanthippe Quill"}
+    generation = await bench.run(await bench.ask(key="once", **words))
+    await erase_text(bench.platform, bench.caller, generation.id)
+    async with bench.platform.store.reading() as read:
+        verdicts = await read.all(Verdict, generation=generation.id)
+    guess = hashlib.sha256(canonical(words)).hexdigest()
+    assert guess not in {ruled.input_sha256 for ruled in verdicts}
+    with pytest.raises(IdempotencyKeyReused):
+        await bench.ask(key="once", **words)
 
 
 async def test_text_is_not_erased_under_a_running_generation(bench: Bench) -> None:

@@ -120,6 +120,17 @@ def test_p2_a_dead_workers_job_is_adopted_by_another(base: dict[str, Any]) -> No
     assert facts[-1]["attempts"] == ["unknown", "succeeded"]
 
 
+@pytest.mark.timeout(240)
+def test_p2_work_of_an_older_release_is_taken_up(tmp_path: Path) -> None:
+    base: dict[str, Any] = {"data": str(tmp_path / "data")}
+    code, facts = run({**base, "accept": 1, "die": "update", "linger": 30, "contract": "0", "executor_id": "old"})
+    assert code == -signal.SIGKILL
+    (id,) = accepted_ids(tmp_path, facts, base)
+    _, facts = run({**base, "finish": [id], "executor_id": "new", "worker_dead_seconds": 6})
+    assert facts[-1]["status"] == "succeeded"
+    assert facts[-1]["runs"] == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_p2_restarts_never_exhaust_a_generation(tmp_path: Path) -> None:

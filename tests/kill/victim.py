@@ -5,6 +5,7 @@ the type of the event that was committed last, `attempt.sent`, `submitting`, `su
 Prints one JSON line per fact.
 """
 
+
 import json
 import os
 import signal
@@ -17,6 +18,12 @@ from typing import Any
 
 import anyio
 from pydantic import SecretStr
+
+from platemark import settings as configuration
+
+# As if this process ran another release, whose workflows are not these; read when jobs are imported below.
+if contract := json.loads(sys.argv[1]).get("contract"):
+    setattr(configuration, "CONTRACT_VERSION", contract)  # noqa: B010
 
 from platemark.core.attempt import Attempt
 from platemark.core.event import Event

@@ -220,7 +220,7 @@ async def test_unknown_query_parameters_are_422(site: Site) -> None:
         ("until=9999-12-31T23:59:59-23:59", "/query/until"),
         ("needs_attention=maybe", "/query/needs_attention"),
         ("cursor=%00", "/query/cursor"),
-        ("cursor=nonsense", "/cursor"),
+        ("cursor=nonsense", "/query/cursor"),
         ("user=%00", "/query/user"),
     ],
 )

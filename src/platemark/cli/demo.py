@@ -88,10 +88,11 @@ def started(data: Path) -> Generator["Client"]:
 
     Raises Misconfigured with the server's last words when it does not start.
     """
-    from platemark.cli.connect import admin_key
-    from platemark.client import Client
-
     with _server(data) as (process, log):
+        # Imported while the server starts.
+        from platemark.cli.connect import admin_key
+        from platemark.client import Client
+
         address = _address(process, log)
         with Client(address, admin_key(data)) as client:
             yield client

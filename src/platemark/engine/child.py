@@ -82,25 +82,25 @@ class Channel:
 
 def main() -> None:
     """Draw what the parent asks for until it is gone."""
-    run(_open, _draw)
+    run(open_pipelines, draw)
 
 
-def run(open_pipelines: Open, draw: Draw) -> None:
+def run(opens: Open, draws: Draw) -> None:
     """The loop around the two functions that need the libraries."""
-    _die_with(int(sys.argv[1]))
+    _die_with(int(sys.argv[-1]))
     channel = _take_over_standard_streams()
     threading.Thread(target=channel.listen, name="parent", daemon=True).start()
     opening = channel.orders.get()
     try:
-        pipelines = open_pipelines(opening)
+        pipelines = opens(opening)
     except ImportError as error:
         refuse(channel, f"The local engine needs {error.name}. Install platemark with its extra: platemark[local].")
         return
     channel.send({"kind": "ready", "facts": pipelines.facts()})
     if opening["warm"]:
-        _warm_up(channel, pipelines, draw, opening["warm"])
+        _warm_up(channel, pipelines, draws, opening["warm"])
     while True:
-        answer(channel, pipelines, draw, channel.orders.get())
+        answer(channel, pipelines, draws, channel.orders.get())
 
 
 def refuse(channel: Channel, reason: str) -> None:
@@ -110,7 +110,7 @@ def refuse(channel: Channel, reason: str) -> None:
         _fail(channel, channel.orders.get()["id"], ModelUnavailable(reason))
 
 
-def answer(channel: Channel, pipelines: Any, draw: Draw, request: JsonObject) -> None:
+def answer(channel: Channel, pipelines: Any, draws: Draw, request: JsonObject) -> None:
     """Draw one order and say how it ended. What is not an error of ours becomes one; its traceback goes to the log."""
     id = request["id"]
     order = _order(request["order"])
@@ -123,7 +123,7 @@ def answer(channel: Channel, pipelines: Any, draw: Draw, request: JsonObject) ->
             raise GenerationCanceled("Canceled before it was started.")
         pipelines.get(order.model)
         channel.send({"kind": "started", "id": id})
-        response = draw(pipelines, order, lambda update: channel.tell(id, update), canceled)
+        response = draws(pipelines, order, lambda update: channel.tell(id, update), canceled)
         channel.send({"kind": "done", "id": id, "facts": pipelines.facts() | response})
     except GenerationCanceled:
         channel.send({"kind": "canceled", "id": id})
@@ -135,7 +135,7 @@ def answer(channel: Channel, pipelines: Any, draw: Draw, request: JsonObject) ->
         channel.canceled.discard(id)
 
 
-def _draw(
+def draw(
     pipelines: Any, order: Order, tell: Callable[[Progress | Preview | Picture], None], canceled: Callable[[], bool]
 ) -> JsonObject:
     from platemark.engine.drawing import Drawing
@@ -143,7 +143,7 @@ def _draw(
     return Drawing(order, pipelines.get(order.model), tell, canceled).run()
 
 
-def _open(opening: JsonObject) -> Any:
+def open_pipelines(opening: JsonObject) -> Any:
     """Import the libraries, which takes seconds, and set them up."""
     gc.disable()  # there is nothing to collect yet, and looking for it takes a tenth of the time
     torch: Any = importlib.import_module("torch")
@@ -155,13 +155,13 @@ def _open(opening: JsonObject) -> Any:
     return module.Pipelines({name: Path(folder) for name, folder in opening["models"].items()})
 
 
-def _warm_up(channel: Channel, pipelines: Any, draw: Draw, model: str) -> None:
+def _warm_up(channel: Channel, pipelines: Any, draws: Draw, model: str) -> None:
     """Load one model and draw one step, so that the first request does not wait for it. Failing is for that request."""
     try:
         size = capabilities(pipelines.get(model).folder).min_size
         parameters = Parameters(width=size, height=size, steps=1, cfg_scale=2.0, seed=0, n=1)
         order = Order(model, "text_to_image", "", None, parameters, (0,), "")
-        draw(pipelines, order, lambda _: None, lambda: False)
+        draws(pipelines, order, lambda _: None, lambda: False)
     except Exception as error:
         channel.send({"kind": "cold", "facts": {"model": model, "reason": f"{type(error).__name__}: {error}"}})
     else:

@@ -112,8 +112,10 @@ async def _prepare(
     await platform.budget.reserve(principal.project, cost)
     circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
     texts = {"prompt": request.prompt} | ({"negative_prompt": negative} if negative else {})
-    ruling, signals, digest = await screen_text(platform, texts, circumstances)
+    ruling, signals = await screen_text(platform, texts, circumstances)
     text = _text(platform, principal, request, negative)
+    # Salted like everything that is said about personal text: without the salt it confirms no guess.
+    digest = salted_digest(text.salt or "", texts)
     generation = Generation(
         id=platform.ids.new("gen"),
         project=principal.project,

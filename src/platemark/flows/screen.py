@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from platemark.core.audit import canonical
 from platemark.core.moderation import Ruling, Signal, Verdict
 from platemark.core.ports import Circumstances, ImageDetector, Platform, TextDetector
 from platemark.telemetry import logger
@@ -45,10 +44,10 @@ async def _gather(
 
 async def screen_text(
     platform: Platform, texts: Mapping[str, str], circumstances: Circumstances
-) -> tuple[Ruling, tuple[Signal, ...], str]:
-    """Ruling, signals and SHA-256 of the final strings (`prompt`, `negative_prompt`)."""
+) -> tuple[Ruling, tuple[Signal, ...]]:
+    """Ruling and signals for the final strings (`prompt`, `negative_prompt`)."""
     signals = await _gather(platform.text_detectors, texts)
-    return platform.policy.rule(signals, circumstances), signals, hashlib.sha256(canonical(dict(texts))).hexdigest()
+    return platform.policy.rule(signals, circumstances), signals
 
 
 async def screen_image(

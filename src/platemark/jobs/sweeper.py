@@ -76,14 +76,17 @@ async def _home_queue(platform: Platform, workflow: str) -> str:
     return queue_of(generation.model.split("/", 1)[0], generation.lane)
 
 
-async def _resubmit(_jobs: DurableJobs, database: Database, platform: Platform, _dead_after: float) -> None:
+async def _resubmit(jobs: DurableJobs, database: Database, platform: Platform, dead_after: float) -> None:
     """Close the gap between our database and the engine's: accepted work without a living workflow gets one."""
     waiting = await upkeep.lost(platform)
     if not waiting:
         return
     ids = [workflow_id(generation) for generation in waiting]
     rows = await DBOS.list_workflows_async(workflow_ids=ids, load_input=False, load_output=False)
-    status = {row.workflow_id: row.status for row in rows}
+    others = {worker.executor_id for worker in await database.live_workers(timedelta(seconds=dead_after))}
+    # Work of another contract version is alive only while somebody may be there who runs that version.
+    alive = {row.workflow_id: row.app_version == VERSION or others != {jobs.executor} for row in rows}
+    status = {row.workflow_id: row.status if alive[row.workflow_id] else "STRANDED" for row in rows}
     for generation in waiting:
         await _resubmit_one(platform, generation, status.get(workflow_id(generation)))
 

@@ -112,11 +112,6 @@ class Rows:
         first, last = tuple[int | None, ...]((await self._run(span)).one())
         return None if first is None or last is None else (first, last)
 
-    async def _head(self, project: str) -> AuditLine | None:
-        rows = await self._run(_lines(project).order_by(tables.audit_lines.c.seq.desc()).limit(1))
-        row = rows.mappings().first()
-        return None if row is None else AuditLine.model_validate(dict(row))
-
     async def _meet(self, project: str | None) -> bool:
         """Called before rows of a project are read or written; True when what was read before may be stale."""
         return False
@@ -186,5 +181,7 @@ def _read_cursor(cursor: str) -> str:
         decoded, id = b"", ""
     if not decoded.startswith(_MARK) or not id.isprintable() or not id:
         message = "This cursor is not one that a list gave. Use next_cursor as it came, or leave it out to start over."
-        raise InvalidRequest(message, errors=[FieldError(pointer="/query/cursor", code="invalid_cursor", message=message)])
+        raise InvalidRequest(
+            message, errors=[FieldError(pointer="/query/cursor", code="invalid_cursor", message=message)]
+        )
     return id

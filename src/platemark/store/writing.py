@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
@@ -86,15 +86,11 @@ class Writes(Rows):
         """Append the event and, unless it is transient, its line in the chain. Returns it with its `seq`."""
         if event.type in TRANSIENT:
             await self._let_pass(event.project)
-            return await self._append(event)
-        await self._meet(event.project)
-        stored = await self._append(event)
-        if event.project not in self._heads:
-            self._heads[event.project] = await self._head(event.project)
-        line = next_line(event.project, self._heads[event.project], _body(event))
-        self._heads[event.project] = line
-        self._lines.append({**dict(line), "generation": event.generation, "image": event.image})
-        return stored
+            (seq,) = await self._append(event)
+        else:
+            await self._meet(event.project)
+            seq = await self._append_and_chain(event)
+        return event.model_copy(update={"seq": seq})
 
     async def chain(self, project: str, *, after: int = 0, limit: int = 1000) -> list[AuditLine]:
         """Lines of the project's chain, those of this transaction among them."""
@@ -114,11 +110,22 @@ class Writes(Rows):
             raise self._failure
         await self._write_lines()
 
-    async def _append(self, event: Event) -> Event:
+    async def _append(self, event: Event, *also: ColumnElement[Any]) -> tuple[Any, ...]:
+        """Insert; the number that the event got, and what else is asked for in the same breath."""
         row = to_row(event, tables.events)
         del row["seq"]
-        done = await self._run(insert(tables.events).returning(tables.events.c.seq), row)
-        return event.model_copy(update={"seq": done.scalar_one()})
+        return tuple((await self._run(insert(tables.events).returning(tables.events.c.seq, *also), row)).one())
+
+    async def _append_and_chain(self, event: Event) -> int:
+        project = event.project
+        if project in self._heads:
+            (seq,) = await self._append(event)
+        else:
+            seq, last, hash = await self._append(event, *_head(project))
+            self._heads[project] = AuditLine(project=project, seq=last, prev="", hash=hash, body={}) if last else None
+        line = self._heads[project] = next_line(project, self._heads[project], _body(event))
+        self._lines.append({**dict(line), "generation": event.generation, "image": event.image})
+        return seq
 
     async def _write_lines(self) -> None:
         lines, self._lines = self._lines, []
@@ -156,6 +163,13 @@ def _tag_rows(generation: Generation) -> list[dict[str, Any]]:
         {"generation": generation.id, "project": generation.project, "name": name, "value": value}
         for name, value in generation.tags.items()
     ]
+
+
+def _head(project: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Number and hash of the last line of a chain; null when there is none."""
+    lines = tables.audit_lines
+    last = select(lines.c.seq).where(lines.c.project == project).order_by(lines.c.seq.desc()).limit(1)
+    return last.scalar_subquery(), last.with_only_columns(lines.c.hash).scalar_subquery()
 
 
 def _body(event: Event) -> JsonObject:
