@@ -81,7 +81,7 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
     assert found["attempts"].count("succeeded") == 1
     calls = Counter(Path(base["data"], "ledger").read_text().split())
     bought = calls["call"]
-    interrupted = boundary in {"attempt.sent", "update", "put:1"}
+    interrupted = boundary in {"update", "put:1"}
     assert bought == (2 if interrupted and found["attempts"].count("unknown") else 1), (boundary, found["attempts"])
 
 
