@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     data: Annotated[
         Path, AfterValidator(Path.absolute), Field(description="Directory for database, images, keys and certificates.")
     ] = Path("data")
+    cache: Annotated[Path, AfterValidator(Path.expanduser), Field(description="Directory for downloaded weights.")] = (
+        Path("~/.cache/platemark")
+    )
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8460
     role: Annotated[RoleName, Field(description="What this process does: all, api, worker or engine.")] = "all"

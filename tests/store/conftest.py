@@ -1,15 +1,38 @@
-"""A migrated database of each kind, and a place for bytes of each kind."""
+"""A database of each kind: an empty one, and one with our tables, copied from a migrated one because that is quick."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+import secrets
+import shutil
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from platemark.store.database import Database
 from platemark.store.upgrade import upgrade
+from services import Postgres
+
+KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "platemark.db"
+    asyncio.run(upgrade(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres: Postgres) -> Generator[str]:
+    with postgres.database() as url:
+        asyncio.run(upgrade(url))
+        yield url
+
+
+@pytest.fixture(params=KINDS)
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without tables."""
     if request.param == "sqlite":
@@ -17,11 +40,37 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("postgres_url")
 
 
-@pytest.fixture
-async def url(empty_url: str) -> str:
+@pytest.fixture(params=KINDS, scope="session")
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """A database with our tables that many tests use, each with projects of its own."""
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            shared = stack.enter_context(request.getfixturevalue("postgres").database())
+        else:
+            shared = f"sqlite:///{tmp_path_factory.mktemp('shared')}/platemark.db"
+        asyncio.run(upgrade(shared))
+        yield shared
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest) -> str:
     """A database with our tables."""
-    await upgrade(empty_url)
-    return empty_url
+    return request.getfixturevalue(f"_{request.param}_copy")
+
+
+@pytest.fixture
+def _sqlite_copy(_migrated_file: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(_migrated_file, tmp_path)}"
+
+
+@pytest.fixture
+def _postgres_copy(postgres: Postgres, _migrated_postgres: str) -> Generator[str]:
+    name = f"copy_{secrets.token_hex(6)}"
+    copy, original = sql.Identifier(name), sql.Identifier(_migrated_postgres.rsplit("/", 1)[1])
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, original))
+        yield postgres.url(name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(copy))
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ async def test_damaged_content_is_said_and_mended_by_the_next_put(blobs: ObjectB
     assert await blobs.get(key) == data
 
 
-async def test_a_wrong_s3_secret_is_refused_by_naming_the_setting_only(s3: S3) -> None:
+async def test_p9_a_wrong_s3_secret_is_refused_by_naming_the_setting_only(s3: S3) -> None:
     options = s3_options(s3) | {"secret_access_key": "guessed-secret"}
     blobs = open_blobs(f"s3://{s3.bucket}", options)
     key, data = sample_blob(10)

@@ -77,7 +77,7 @@ async def test_projects_do_not_wait_for_each_other_on_postgres(postgres_url: str
         await tx.emit(sample_event("prj_1", "key.created"))
 
 
-async def test_several_processes_write_one_chain(url: str) -> None:
+async def test_p8_several_processes_write_one_chain(url: str) -> None:
     async with Database.open(url) as one, Database.open(url) as two, anyio.create_task_group() as group:
 
         async def write(database: Database) -> None:

@@ -150,7 +150,7 @@ async def test_whoever_waits_too_long_for_a_connection_is_told(url: str) -> None
         release.set()
 
 
-async def test_no_value_of_a_row_is_in_an_error(database: Database) -> None:
+async def test_p9_no_value_of_a_row_is_in_an_error(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.add(project("prj_1"))
     orphan = next(noun for noun in sample_nouns("prj_1") if isinstance(noun, Review))
@@ -232,7 +232,7 @@ def test_a_full_disk_is_said_and_the_database_stays_whole(tmp_path: Path) -> Non
                 try:
                     while True:
                         async with database.transaction() as tx:
-                            await tx.emit(sample_event("prj_1", "image.stored", note="x" * 20_000))
+                            await tx.emit(sample_event("prj_1", "image.stored", note="x" * 100_000))
                         kept += 1
                 except StorageFull as error:
                     print(error)

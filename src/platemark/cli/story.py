@@ -40,7 +40,7 @@ def _grid(rows: list[Row]) -> "Table":
     made.add_column(overflow="fold")
     for label, value in rows:
         first, *rest = value.split(_BETWEEN)
-        text = Text(first, "red" if first in _BAD else "green" if first in _GOOD else "")
+        text = Text().append(first, "red" if first in _BAD else "green" if first in _GOOD else "")
         for part in rest:
             text.append(_BETWEEN).append(part, "yellow" if part.startswith(_UNSEEN) else "")
         made.add_row(label, text)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,6 +21,17 @@ KEY_VARIABLES = ("PLATEMARK_API_KEY", "SD_API_KEY")
 MAX_REDIRECTS = 5
 # A proxy of the environment leads outside; what is here is never reached through it.
 DIRECT: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+
+
+def _agent() -> str:
+    try:
+        return f"platemark-python/{version('platemark')}"
+    except PackageNotFoundError:
+        return "platemark-python"
+
+
+# Read once while importing: it looks at files, which an event loop must not wait for.
+_AGENT = _agent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class Server:
         )
 
     def _headers(self, call: Call, url: httpx2.URL) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": _agent(), **call.headers}
+        headers = {"Accept": "application/json", "User-Agent": _AGENT, **call.headers}
         if self.key is not None and url.origin == self.base.origin:
             headers["Authorization"] = f"Bearer {self.key.get_secret_value()}"
         return headers
@@ -195,11 +205,3 @@ def body_of(response: httpx2.Response) -> JsonObject:
         f"{response.request.url.copy_with(query=None)} answered {response.status_code}, but not with JSON of the "
         "Platemark API. Check that the address is the API's and not that of a page or a proxy."
     )
-
-
-@cache
-def _agent() -> str:
-    try:
-        return f"platemark-python/{version('platemark')}"
-    except PackageNotFoundError:
-        return "platemark-python"

@@ -138,6 +138,7 @@ def answer(channel: Channel, pipelines: Any, draws: Draw, request: JsonObject) -
 def draw(
     pipelines: Any, order: Order, tell: Callable[[Progress | Preview | Picture], None], canceled: Callable[[], bool]
 ) -> JsonObject:
+    """Draw one order with the libraries; return the facts of the run."""
     from platemark.engine.drawing import Drawing
 
     return Drawing(order, pipelines.get(order.model), tell, canceled).run()

@@ -22,6 +22,7 @@ from platemark.store.tables import Kind
 N = TypeVar("N", bound=Noun)
 # Keeps our advisory locks apart from those of others in the same database.
 _LOCK_SPACE = 7_226_171_913
+_REFERRED_FIRST = tables.metadata.sorted_tables
 
 
 class Writes(Rows):
@@ -54,8 +55,8 @@ class Writes(Rows):
             rows[table].append(to_row(noun, table))
             if isinstance(noun, Generation):
                 rows[tables.generation_tags] += _tag_rows(noun)
-        for table in tables.metadata.sorted_tables:
-            if rows[table]:
+        for table in _REFERRED_FIRST:
+            if table in rows:
                 await self._insert(table, rows[table])
 
     async def change(self, noun: N, **changes: Any) -> N:
@@ -129,11 +130,11 @@ class Writes(Rows):
 
     async def _write_lines(self) -> None:
         lines, self._lines = self._lines, []
-        if lines:
-            await self._insert(tables.audit_lines, lines)
+        await self._insert(tables.audit_lines, lines)
 
     async def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        await self._run(insert(table), rows if len(rows) > 1 else rows[0])
+        if rows:
+            await self._run(insert(table), rows if len(rows) > 1 else rows[0])
 
     async def _meet(self, project: str | None) -> bool:
         if project is None or not self._locks or project in self._met:

@@ -1,0 +1,23 @@
+"""The engine's child, which first builds the tiny model folders: `python building_child.py FOLDER PARENT`.
+
+So the test process stays free of torch, and the libraries are imported once for both.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from platemark.core.base import JsonObject
+from platemark.engine import child
+
+
+def open_and_build(opening: JsonObject) -> Any:
+    pipelines = child.open_pipelines(opening)
+    from tiny_models import build
+
+    build(Path(sys.argv[1]))
+    return pipelines
+
+
+if __name__ == "__main__":
+    child.run(open_and_build, child.draw)

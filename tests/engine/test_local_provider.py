@@ -1,0 +1,37 @@
+"""The provider `local`: its models, its price, and what it says when a model cannot be drawn."""
+
+import shutil
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from orders import order
+
+from platemark.core.errors import ModelUnavailable
+from platemark.engine.folder import POCKET
+from platemark.providers.local import FREE, open_local
+from platemark.settings import Settings
+
+
+async def test_pocket_is_there_without_any_setting(tmp_path: Path, revision: str) -> None:
+    async with open_local(Settings(data=tmp_path), warm=False) as local:
+        model = local.models["local/pocket"]
+        assert (model.provider, model.licence, model.capabilities.native_size) == ("local", "Apache-2.0", 128)
+        assert model.revision == revision
+        assert (local.name, local.free_repeat, local.concurrency) == ("local", True, 1)
+        assert local.estimate(order()) == FREE
+        await local.check()
+        assert local.engine.pid is None
+
+
+async def test_a_broken_folder_is_said_and_the_others_still_work(tmp_path: Path) -> None:
+    shutil.copytree(POCKET, tmp_path / "mine")
+    settings = Settings(data=tmp_path / "data", models={"mine": tmp_path / "mine", "lost": tmp_path / "lost"})
+    async with open_local(settings, warm=False) as local:
+        assert set(local.models) == {"local/pocket", "local/mine", "local/lost"}
+        assert "lost does not exist" in local.models["local/lost"].description
+        with pytest.raises(ModelUnavailable, match="lost does not exist"):
+            await local.check()
+        async with aclosing(local.generate(order(model="local/lost"))) as updates:
+            with pytest.raises(ModelUnavailable, match="setting `models`"):
+                await anext(updates)

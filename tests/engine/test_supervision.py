@@ -1,0 +1,191 @@
+"""The engine's parent side: queue, cancelling, crashes, hung steps, the end of the child. The child's loop is real."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from orders import drawn, order
+
+from platemark.core.errors import EngineCrashed, ModelUnavailable, ProviderError, ProviderRejected, ShuttingDown
+from platemark.core.updates import Picture, Progress
+from platemark.engine.engine import Engine
+
+FAKE = (sys.executable, str(Path(__file__).with_name("fake_child.py")))
+
+
+@asynccontextmanager
+async def fake_engine(**options: Any) -> AsyncGenerator[Engine]:
+    async with Engine.open({"local/pocket": Path("nowhere")}, threads=1, command=FAKE, **options) as engine:
+        yield engine
+
+
+async def test_a_drawing_gives_its_updates_in_order() -> None:
+    async with fake_engine() as engine:
+        updates = [update async for update in engine.draw(order(seeds=(7, 8), steps=2))]
+    assert updates[:2] == [Progress(1, 2), Progress(2, 2)]
+    assert [(update.index, update.seed, update.data) for update in updates[2:4] if isinstance(update, Picture)] == [
+        (0, 7, b"picture"),
+        (1, 8, b"picture"),
+    ]
+    assert len(updates) == 5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("be killed", "SIGKILL"), ("segfault", "Segmentation fault"), ("leave", "no space left in the pan")],
+)
+async def test_a_crash_fails_the_running_job_and_the_next_one_is_drawn(prompt: str, words: str) -> None:
+    async with fake_engine() as engine:
+        with pytest.raises(EngineCrashed, match=words):
+            await drawn(engine, order(prompt))
+        assert (await drawn(engine, order())).pictures
+
+
+async def test_a_crash_fails_only_the_running_job() -> None:
+    results: list[str] = []
+
+    async def run(engine: Engine, prompt: str) -> None:
+        try:
+            await drawn(engine, order(prompt))
+            results.append(prompt)
+        except EngineCrashed:
+            results.append("crash")
+
+    async with fake_engine() as engine, anyio.create_task_group() as tasks:
+        for prompt in ("be killed", "one", "two", "leave", "three"):
+            tasks.start_soon(run, engine, prompt)
+    assert results == ["crash", "one", "two", "crash", "three"]
+
+
+async def test_a_hung_step_is_ended_and_the_next_job_is_drawn() -> None:
+    async with fake_engine(step_timeout=0.5) as engine:
+        with pytest.raises(EngineCrashed, match=r"no step was finished within 0\.5 s"):
+            await drawn(engine, order("hang"))
+        assert (await drawn(engine, order())).pictures
+
+
+async def test_closing_the_iterator_cancels_and_the_same_child_goes_on() -> None:
+    async with fake_engine() as engine:
+        async with aclosing(engine.draw(order("for ever", steps=1_000_000))) as updates:
+            assert await anext(updates) == Progress(1, 1_000_000)
+            pid = engine.pid
+        assert (await drawn(engine, order())).pictures
+        assert engine.pid == pid
+
+
+async def test_what_is_canceled_while_it_waits_is_never_drawn() -> None:
+    async with fake_engine() as engine:
+        async with aclosing(engine.draw(order("for ever", steps=1_000_000))) as first:
+            await anext(first)
+            with anyio.move_on_after(0.05):
+                await drawn(engine, order("waits"))
+        assert (await drawn(engine, order())).response["drawn"] == 2
+
+
+async def test_an_error_while_drawing_is_not_a_crash() -> None:
+    async with fake_engine() as engine:
+        with pytest.raises(ProviderError, match="ValueError") as caught:
+            await drawn(engine, order("stumble"))
+        assert type(caught.value) is ProviderError
+        pid = engine.pid
+        with pytest.raises(ProviderRejected, match="smaller size"):
+            await drawn(engine, order("swell"))
+        with pytest.raises(ModelUnavailable, match="Put it back"):
+            await drawn(engine, order(model="local/absent"))
+        assert (await drawn(engine, order())).pictures
+        assert engine.pid == pid
+
+
+async def test_a_machine_without_the_libraries_says_what_to_install() -> None:
+    async with Engine.open({}, threads=1, command=(*FAKE, "bare")) as engine:
+        for _ in range(2):
+            with pytest.raises(ModelUnavailable, match=r"needs torch.*platemark\[local\]"):
+                await drawn(engine, order())
+
+
+async def test_what_libraries_print_does_not_reach_the_protocol() -> None:
+    async with fake_engine() as engine:
+        assert (await drawn(engine, order("print"))).pictures
+
+
+async def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = {"PLATEMARK_ADMIN_KEY", "SOME_API_KEY", "HF_TOKEN", "aws_secret_access_key"}
+    for name in (*secret, "HARMLESS"):
+        monkeypatch.setenv(name, "x")
+    async with fake_engine() as engine:
+        names = (await drawn(engine, order())).response["environment"]
+    assert {"HARMLESS", "HF_HUB_OFFLINE", "OMP_WAIT_POLICY"} <= set(names)
+    assert secret & set(names) == set()
+
+
+async def test_a_program_that_cannot_be_started_is_said() -> None:
+    async with Engine.open({}, threads=1, command=("/nowhere/python",)) as engine:
+        with pytest.raises(EngineCrashed, match="could not be started"):
+            await drawn(engine, order())
+
+
+async def test_stopping_tells_those_who_wait_and_ends_the_child() -> None:
+    async with fake_engine() as engine:
+        running = engine.draw(order("for ever", steps=1_000_000))
+        await anext(running)
+        pid = engine.pid
+    assert pid is not None
+    with pytest.raises(ShuttingDown):
+        async for _ in running:
+            pass
+    with pytest.raises(ShuttingDown):
+        await drawn(engine, order())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_callers_on_other_event_loops_are_served() -> None:
+    async with fake_engine() as engine:
+
+        def elsewhere() -> int:
+            return len(anyio.run(drawn, engine, order(seeds=(1, 2))).pictures)
+
+        assert await anyio.to_thread.run_sync(elsewhere) == 2
+        assert len((await drawn(engine, order())).pictures) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_child_dies_with_a_parent_that_is_killed_and_the_parent_never_imports_torch(tmp_path: Path) -> None:
+    parent = tmp_path / "parent.py"
+    parent.write_text(
+        "import sys, anyio\n"
+        "from pathlib import Path\n"
+        "from platemark.providers.local import open_local\n"
+        "from platemark.settings import Settings\n"
+        "async def main():\n"
+        f"    async with open_local(Settings(data=Path({str(tmp_path)!r}))) as local:\n"
+        "        while local.engine.pid is None: await anyio.sleep(0.01)\n"
+        "        heavy = {'torch', 'diffusers', 'transformers'} & set(sys.modules)\n"
+        "        print(local.engine.pid, *heavy, flush=True)\n"
+        "        await anyio.sleep_forever()\n"
+        "anyio.run(main)\n"
+    )
+    with subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid, *heavy = process.stdout.readline().split()
+        os.kill(process.pid, signal.SIGKILL)
+    assert heavy == []
+    while _lives(int(pid)):  # ended by the test's own time limit
+        time.sleep(0.02)
+
+
+def _lives(pid: int) -> bool:
+    """A zombie that nobody has collected yet has died."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
