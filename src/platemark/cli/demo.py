@@ -133,8 +133,13 @@ def _server(data: Path) -> Generator["tuple[subprocess.Popen[str], Path]"]:
 
 def _environment() -> dict[str, str]:
     """Ours without the settings of a real server, whose database and store a demonstration must not touch."""
+    from platemark.web.allocator import ALLOCATOR
+
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PLATEMARK_")}
-    return ours | {name: value for name, value in os.environ.items() if name.startswith("PLATEMARK_ENGINE_")}
+    # With the allocator's settings given, the server need not start itself a second time to set them.
+    return (
+        ALLOCATOR | ours | {name: value for name, value in os.environ.items() if name.startswith("PLATEMARK_ENGINE_")}
+    )
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

@@ -27,10 +27,16 @@ def serve(
 
     # First of all: it starts this process anew, and whatever was imported before was imported for nothing.
     tune_allocator()
+    given: dict[str, Any] = {"data": data, "host": host, "port": port, "role": role}
+    chosen = settings(**given)
+    if chosen.role in ("all", "engine") and "local" in chosen.providers:
+        from platemark.engine.process import start_early
+
+        # Both take seconds to import what they need, and there is more than one core.
+        start_early(chosen.engine_threads)
     from platemark.web.server import run
 
-    given: dict[str, Any] = {"data": data, "host": host, "port": port, "role": role}
-    code = run(settings(**given))
+    code = run(chosen)
     if code:
         raise typer.Exit(code)
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,14 +83,16 @@ class Channel:
 
 def main() -> None:
     """Draw what the parent asks for until it is gone."""
-    run(open_pipelines, draw)
+    run(open_pipelines, draw, import_libraries)
 
 
-def run(opens: Open, draws: Draw) -> None:
-    """The loop around the two functions that need the libraries."""
+def run(opens: Open, draws: Draw, prepares: Callable[[], object] = lambda: None) -> None:
+    """The loop around the functions that need the libraries. `prepares` runs while the parent is still busy."""
     _die_with(int(sys.argv[-1]))
     channel = _take_over_standard_streams()
     threading.Thread(target=channel.listen, name="parent", daemon=True).start()
+    with suppress(ImportError):
+        prepares()
     opening = channel.orders.get()
     try:
         pipelines = opens(opening)
@@ -144,15 +147,22 @@ def draw(
     return Drawing(order, pipelines.get(order.model), tell, canceled).run()
 
 
-def open_pipelines(opening: JsonObject) -> Any:
-    """Import the libraries, which takes seconds, and set them up."""
+def import_libraries() -> Any:
+    """Import what takes seconds; return the module that uses it."""
     gc.disable()  # there is nothing to collect yet, and looking for it takes a tenth of the time
+    try:
+        return importlib.import_module("platemark.engine.pipelines")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def open_pipelines(opening: JsonObject) -> Any:
+    """Set the libraries up for the parent's models."""
+    module = import_libraries()
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(opening["threads"])
     torch.set_num_interop_threads(1)
-    module: Any = importlib.import_module("platemark.engine.pipelines")
-    gc.freeze()
-    gc.enable()
     return module.Pipelines({name: Path(folder) for name, folder in opening["models"].items()})
 
 

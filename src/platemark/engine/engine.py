@@ -1,7 +1,6 @@
 """The engine as the rest of the program sees it: `draw` an order, get updates."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ import anyio.to_thread
 
 from platemark.core.errors import PlatemarkError
 from platemark.core.updates import Order, Update
-from platemark.engine.process import COMMAND
+from platemark.engine.process import COMMAND, cores
 from platemark.engine.supervisor import Said, Supervisor
 
 
@@ -40,7 +39,7 @@ class Engine:
         opening = {
             "kind": "open",
             "models": {name: str(folder) for name, folder in models.items()},
-            "threads": threads or _cores(),
+            "threads": threads or cores(),
             "warm": warm,
         }
         supervisor = Supervisor(opening, command, step_timeout)
@@ -78,8 +77,3 @@ class Engine:
                 yield said
         finally:
             cancel()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

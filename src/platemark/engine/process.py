@@ -32,6 +32,35 @@ _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _log = logging.getLogger(__name__)
 
 
+_early: dict[tuple[str | int, ...], subprocess.Popen[bytes]] = {}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_early(threads: int | None) -> None:
+    """Start the child that the engine will want, so that its imports run beside the caller's own.
+
+    For a program that knows from its first moment that it will draw. A child that nobody takes ends with this process.
+    """
+    wanted = threads or cores()
+    _early[*COMMAND, wanted] = _spawn(COMMAND, wanted)
+
+
+def _spawn(command: Sequence[str], threads: int) -> subprocess.Popen[bytes]:
+    # A group of its own: Ctrl-C in a terminal is for the server, which then stops the child in order.
+    return subprocess.Popen(
+        [*command, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(os.environ, threads),
+        process_group=0,
+    )
+
+
 class Process:
     """A running child. Frames and its end are reported from threads of their own; nothing here waits for it."""
 
@@ -42,15 +71,7 @@ class Process:
         on_frame: Callable[["Process", JsonObject, bytes], None],
         on_end: Callable[["Process"], None],
     ) -> None:
-        # A group of its own: Ctrl-C in a terminal is for the server, which then stops the child in order.
-        self._popen = subprocess.Popen(
-            [*command, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(os.environ, threads),
-            process_group=0,
-        )
+        self._popen = _early.pop((*command, threads), None) or _spawn(command, threads)
         self._outbox: queue.SimpleQueue[JsonObject | None] = queue.SimpleQueue()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._on_frame, self._on_end = on_frame, on_end
