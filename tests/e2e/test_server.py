@@ -115,7 +115,9 @@ def test_p1_p8_the_record_tells_the_whole_story(server: Served) -> None:
 def test_progress_and_previews_are_streamed_and_the_stream_resumes(server: Served) -> None:
     with server.http as http:
         started = http.post(
-            "/v1/generate", json={"prompt": "a blue boat on the sea", "n": 4}, headers={"Prefer": "respond-async"}
+            "/v1/generate",
+            json={"prompt": "a blue boat on the sea", "n": 4, "steps": 80},
+            headers={"Prefer": "respond-async"},
         )
         assert started.status_code == 202
         with http.stream("GET", started.json()["urls"]["events"]) as stream:
