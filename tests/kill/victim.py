@@ -5,7 +5,6 @@ the type of the event that was committed last, `attempt.sent`, `submitting`, `su
 Prints one JSON line per fact.
 """
 
-
 import json
 import os
 import signal
