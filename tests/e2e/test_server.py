@@ -195,7 +195,9 @@ def test_p8_the_chain_is_exported_and_verified_offline(server: Served, tmp_path:
     command = ["python", "-m", "platemark", "audit", "verify", str(export)]
     whole = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=60, check=False)
     assert whole.returncode == 0, whole.stderr
-    export.write_text("\n".join([*lines[:4], lines[4].replace("generation", "degeneration"), *lines[5:]]) + "\n")
+    changed = json.loads(lines[3])
+    changed["body"]["at"] = "2020-01-01T00:00:00Z"
+    export.write_text("\n".join([*lines[:3], json.dumps(changed), *lines[4:]]) + "\n")
     broken = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=60, check=False)
     assert broken.returncode == 1
     assert "Traceback" not in broken.stderr
