@@ -46,11 +46,10 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
     Raises Misconfigured, DatabaseUnavailable, StorageUnavailable with what the operator has to do.
     """
     jobs = _jobs(settings)
-    async with open_parts(settings, jobs=jobs, change=change) as platform, AsyncExitStack() as stack:
+    async with _open(settings, jobs, change) as (platform, database), AsyncExitStack() as stack:
         await jobs.start(platform)
         stack.push_async_callback(jobs.stop)
         if jobs.works:
-            database = await stack.enter_async_context(Database.open(database_url(settings)))
             dead = settings.worker_dead_seconds
             beating = beat(jobs, database, platform, dead)
             sweeping = sweep(jobs, database, platform, settings.sweep_seconds, dead)
@@ -59,20 +58,25 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
 
 
 @asynccontextmanager
-async def open_parts(
-    settings: Settings, *, jobs: Jobs | None = None, change: Change = _as_it_is
-) -> AsyncGenerator[Platform]:
+async def open_parts(settings: Settings, *, change: Change = _as_it_is) -> AsyncGenerator[Platform]:
     """The platform without its durable runtime: everything is there, and nothing runs by itself."""
+    async with _open(settings, _jobs(settings), change) as (platform, _):
+        yield platform
+
+
+@asynccontextmanager
+async def _open(settings: Settings, jobs: Jobs, change: Change) -> AsyncGenerator[tuple[Platform, Database]]:
+    """The platform, and the database itself for the workers' own table, which no port speaks of."""
     await anyio.to_thread.run_sync(_make_data_directory, settings.data)
     await upgrade(database_url(settings))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.open(database_url(settings)))
-        platform = change(await _platform(settings, stack, database, jobs or _jobs(settings)))
+        platform = change(await _platform(settings, stack, database, jobs))
         key_file = settings.data / ADMIN_KEY_FILE
         first = await first_start(platform, admin_key=_secret(settings.admin_key), key_file=key_file)
         if first is not None and first.key_file is not None:
             log.info("first_start", project=first.project, admin_key_in=str(first.key_file))
-        yield platform
+        yield platform, database
 
 
 async def _platform(settings: Settings, stack: AsyncExitStack, database: Database, jobs: Jobs) -> Platform:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -52,7 +52,6 @@ class DurableJobs:
     _client: DBOSClient | None = None
     _executor: Executor | None = None
     _bound: Bound | None = None
-    _known: frozenset[str] = field(default_factory=frozenset[str])
 
     @property
     def works(self) -> bool:
@@ -69,7 +68,6 @@ class DurableJobs:
     async def start(self, platform: Platform) -> None:
         """Launch, take up the work that this executor left behind, and register the providers' queues."""
         self._engine = durable.open_engine(self.url)
-        self._known = frozenset(platform.providers)
         try:
             if self.works:
                 await self._launch(platform, self._engine)
