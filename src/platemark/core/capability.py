@@ -117,6 +117,11 @@ def _controls(request: GenerationRequest, can: Capabilities) -> str | None:
     return f"has no control of type {', '.join(missing)}" if missing else None
 
 
+def _loras(request: GenerationRequest, can: Capabilities) -> str | None:
+    missing = [] if can.any_lora else sorted({lora.id for lora in request.loras} - set(can.loras))
+    return f"has no LoRA {', '.join(missing)}; it has {', '.join(can.loras) or 'none'}" if missing else None
+
+
 def _watermark(request: GenerationRequest, can: Capabilities) -> str | None:
     return "is served without a pixel watermark so far" if request.watermark else None
 
@@ -137,6 +142,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("strength", _for_operations("strength", "image_to_image", "inpaint", "outpaint")),
     *((side, _for_operations(side, "outpaint")) for side in ("left", "right", "up", "down")),
     ("controls", _controls),
-    ("loras", _flag("loras", "loras")),
+    ("loras", _loras),
     ("watermark", _watermark),
 )

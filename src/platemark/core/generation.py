@@ -28,8 +28,28 @@ class Warning(Part):
     field: str | None = None
 
 
+class ControlUse(Part):
+    """One ControlNet as it is used. Its guide is the generation's input of the role `control` with the same index."""
+
+    type: str
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    preprocess: bool = True
+
+
+class LoraUse(Part):
+    """One LoRA with its scale."""
+
+    id: str
+    scale: float = 1.0
+
+
 class Parameters(Part):
-    """What is really asked of the provider, after defaults and drops. `seed` is the first image's."""
+    """What is really asked of the provider, after defaults and drops. `seed` is the first image's.
+
+    `left`, `right`, `up`, `down`: pixels that an outpaint adds; `width` and `height` are those of the result.
+    """
 
     width: int
     height: int
@@ -39,6 +59,27 @@ class Parameters(Part):
     n: int
     scheduler: str | None = None
     strength: float | None = None
+    variation: float | None = None
+    mask_grow: int | None = None
+    mask_feather: int | None = None
+    left: int | None = None
+    right: int | None = None
+    up: int | None = None
+    down: int | None = None
+    controls: tuple[ControlUse, ...] = ()
+    loras: tuple[LoraUse, ...] = ()
+    clip_skip: int | None = None
+    guidance_rescale: float | None = None
+    vae: str | None = None
+    reproducible: bool | None = None
+
+
+class Input(Part):
+    """A picture that a generation starts from: the id of an Image of the project. `index` counts within the role."""
+
+    role: Literal["image", "mask", "control"]
+    index: int = 0
+    image: str
 
 
 class PromptText(Noun):
@@ -63,6 +104,7 @@ class Generation(Noun):
     model: str
     model_revision: str | None = None
     parameters: Parameters
+    inputs: tuple[Input, ...] = ()
     text: str
     text_sha256: str
     user_sha256: str | None = None

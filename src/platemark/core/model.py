@@ -9,7 +9,11 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 
 
 class Capabilities(Part):
-    """What one model can honour. Sizes in pixels; `native_size` is what it is drawn at when larger is asked for."""
+    """What one model can honour. Sizes in pixels; `native_size` is what it is drawn at when larger is asked for.
+
+    `controls`, `loras`, `embeddings` (words that a prompt may use) and `vaes` are names; `mask_edges` says that masks can
+    be grown and feathered.
+    """
 
     operations: frozenset[str]
     min_size: int
@@ -27,7 +31,18 @@ class Capabilities(Part):
     seed: bool = True
     schedulers: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
-    loras: bool = False
+    max_controls: int = 0
+    loras: tuple[str, ...] = ()
+    # True where the provider takes LoRAs that are not listed, by ids of its own.
+    any_lora: bool = False
+    max_loras: int = 0
+    embeddings: tuple[str, ...] = ()
+    vaes: tuple[str, ...] = ()
+    clip_skip: bool = False
+    guidance_rescale: bool = False
+    variation: bool = False
+    mask_edges: bool = False
+    reproducible: bool = False
     previews: bool = False
 
 

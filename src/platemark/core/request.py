@@ -55,7 +55,9 @@ class Control(StrictModel):
     strength: Annotated[float, Field(ge=0, le=2)] = 1.0
     start: Unit = 0.0
     end: Unit = 1.0
-    preprocess: bool = True
+    preprocess: Annotated[
+        bool, Field(description="True: `image` is a picture that the guide is made from; false: it is the guide.")
+    ] = True
 
 
 class Lora(StrictModel):
@@ -83,13 +85,46 @@ class GenerationRequest(StrictModel):
     image: Source | None = None
     mask: Source | None = None
     strength: Annotated[Unit, Field(description="1 ignores the source image.")] | None = None
+    variation: (
+        Annotated[
+            Unit,
+            Field(
+                description="How far pictures may move away from the one of `seed`: 0 not at all, 1 not related to it."
+            ),
+        ]
+        | None
+    ) = None
+    mask_grow: (
+        Annotated[int, Field(ge=-512, le=512, description="Pixels by which the mask grows; negative shrinks it.")]
+        | None
+    ) = None
+    mask_feather: (
+        Annotated[int, Field(ge=0, le=512, description="Pixels over which the mask's edge fades into the source.")]
+        | None
+    ) = None
     left: Annotated[int, Field(ge=0, le=4_096)] | None = None
     right: Annotated[int, Field(ge=0, le=4_096)] | None = None
     up: Annotated[int, Field(ge=0, le=4_096)] | None = None
     down: Annotated[int, Field(ge=0, le=4_096)] | None = None
     controls: Annotated[tuple[Control, ...], Field(strict=False, max_length=8)] = ()
     loras: Annotated[tuple[Lora, ...], Field(strict=False, max_length=8)] = ()
-    scheduler: Name | None = None
+    scheduler: Annotated[Name, Field(description="By the names of the field, such as `euler_a`.")] | None = None
+    clip_skip: (
+        Annotated[int, Field(ge=0, le=12, description="Layers of the text encoder that are left out at its end.")]
+        | None
+    ) = None
+    guidance_rescale: (
+        Annotated[Unit, Field(description="Takes back the contrast that strong guidance adds (arXiv 2305.08891).")]
+        | None
+    ) = None
+    vae: Annotated[Name, Field(description="Another autoencoder of the model, by its name.")] | None = None
+    reproducible: (
+        Annotated[
+            bool,
+            Field(description="Drawn alone, never together with other requests: the same bits on the same machine."),
+        ]
+        | None
+    ) = None
     lane: Lane = "interactive"
     user: Annotated[Name, Field(description="Opaque id of your end user.")] | None = None
     role: Annotated[Name, Field(description="Role of your end user; the key needs the scope roles:assert.")] | None = (

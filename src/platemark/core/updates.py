@@ -10,7 +10,11 @@ from platemark.core.money import Cost
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One call to a provider: final strings and numbers, one seed per picture. `previews` asks for previews."""
+    """One call to a provider: final strings and numbers, one seed per picture. `previews` asks for previews.
+
+    Pictures come decoded and checked, as PNG without metadata, upright: `image` RGB at the source's own size, `mask` L of
+    the same size (255 is drawn anew), `guides` RGB, one for each of `parameters.controls`.
+    """
 
     model: str
     operation: Operation
@@ -20,6 +24,9 @@ class Order:
     seeds: tuple[int, ...]
     idempotency_key: str
     previews: bool = False
+    image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
+    guides: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
