@@ -1,5 +1,6 @@
 """A platform on a real SQLite store and a directory, with the scripted provider; its jobs run when the test says so."""
 
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from platemark.core.generation import Generation
 from platemark.core.image import Image
 from platemark.core.ports import Platform
 from platemark.core.project import SCOPES, Principal
-from platemark.core.request import GenerationRequest
+from platemark.core.request import PART, GenerationRequest
 from platemark.flows import generate
 from platemark.flows.accept import accept
 from platemark.flows.keys import authenticate, issue
@@ -26,6 +27,11 @@ from platemark.simulate.scripted import Scripted
 from platemark.wiring import open_parts
 
 ADMIN_KEY = "flow-tests-admin-key"
+
+
+def as_part(data: bytes) -> str:
+    """What stands for a file part in a request."""
+    return PART + hashlib.sha256(data).hexdigest()
 
 
 @dataclass
@@ -77,9 +83,11 @@ class Bench:
     def change(self, **ports: Any) -> None:
         self.platform = replace(self.platform, **ports)
 
-    async def ask(self, *, key: str | None = None, **fields: Any) -> Generation:
+    async def ask(self, *, key: str | None = None, files: Any = (), **fields: Any) -> Generation:
+        """One accepted request. `files` (bytes each) came as parts of a form; `as_part` is what stands for each."""
         request = GenerationRequest.model_validate({"prompt": "a red house in a meadow", **fields})
-        return (await accept(self.platform, self.caller, request, idempotency_key=key)).generation
+        parts = {as_part(file): file for file in files}
+        return (await accept(self.platform, self.caller, request, parts=parts, idempotency_key=key)).generation
 
     async def run(self, generation: Generation) -> Generation:
         """One run of the workflow: call, and finish when there is something to finish."""

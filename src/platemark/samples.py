@@ -9,7 +9,7 @@ from typing import Any
 from platemark.core.attempt import Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.event import Event, EventType
-from platemark.core.generation import Generation, IdempotencyKey, Parameters, PromptText, Warning
+from platemark.core.generation import Generation, IdempotencyKey, Input, Parameters, PromptText, Warning
 from platemark.core.ids import Prefix, uuid7_hex
 from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.inspection import Confidence, Finding, Inspection
@@ -58,7 +58,10 @@ def sample_generation(project: str, **changes: Any) -> tuple[PromptText, Generat
 
 def sample_nouns(project: str) -> list[Noun]:
     """One noun of every kind that can be added, each with values in its optional fields."""
-    text, generation = sample_generation(project, user_sha256="cd" * 32, error={"code": "x"}, retry_at=NOW)
+    started_from = (Input(role="image", image="img_1"), Input(role="control", index=1, image="img_2"))
+    text, generation = sample_generation(
+        project, user_sha256="cd" * 32, error={"code": "x"}, retry_at=NOW, inputs=started_from
+    )
     where: dict[str, Any] = {"project": project, "generation": generation.id}
     digest = hashlib.sha256(project.encode()).hexdigest()
     attempt = Attempt(

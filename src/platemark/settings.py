@@ -1,15 +1,69 @@
-"""Every setting. Read from `PLATEMARK_…` environment variables, then `platemark.toml` in the data directory."""
+"""Every setting. Read from `PLATEMARK_…` variables, then `platemark.toml` and `models.toml` in the data directory."""
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 RoleName = Literal["all", "api", "worker", "engine"]
 # Bumped by hand when workflows change so that running ones could not go on (docs/explanation/jobs.md).
 CONTRACT_VERSION = "1"
+
+
+# Beside platemark.toml, and written by `platemark models add` alone.
+MODELS_FILE = "models.toml"
+_Place = Annotated[Path, AfterValidator(Path.expanduser)]
+_ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_AdapterName = Annotated[str, Field(min_length=1, max_length=200)]
+_Adapters = dict[_AdapterName, _Place]
+
+
+class LocalModel(BaseModel):
+    """One local model: a diffusers folder or a .safetensors checkpoint at `path`, or a hub's id and commit.
+
+    `config`: a folder with the configuration files of a checkpoint. `sha256`: of a checkpoint its hash, of a folder its
+    revision. The tables name adapters that lie elsewhere than in the model's folder.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: _Place | None = None
+    hub: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    config: _Place | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    loras: _Adapters = {}
+    embeddings: _Adapters = {}
+    controlnets: _Adapters = {}
+    vaes: _Adapters = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.path and self.hub:
+            raise ValueError("has both path and hub; say one of them")
+        if (self.hub is None) != (self.revision is None):
+            raise ValueError("needs hub and revision together; the revision is a commit of 40 hexadecimal digits")
+        return self
+
+
+def _have_places(models: dict[str, LocalModel]) -> dict[str, LocalModel]:
+    for name, model in models.items():
+        own = model.path or model.hub
+        if name == "pocket" and own:
+            raise ValueError("pocket is the model that ships and takes adapters only; give another model a new name")
+        if name != "pocket" and not own:
+            raise ValueError(f"{name} needs a path, or a hub id with its revision")
+    return models
+
+
+LocalModels = Annotated[dict[_ModelName, LocalModel], AfterValidator(_have_places)]
 
 
 class Settings(BaseSettings):
@@ -57,7 +111,10 @@ class Settings(BaseSettings):
         "draft": "local/pocket",
         "final": "local/pocket",
     }
-    models: Annotated[dict[str, Path], Field(description="Local models: name to diffusers folder.")] = {}
+    models: Annotated[
+        LocalModels,
+        Field(description="Local models: name to diffusers folder, .safetensors checkpoint or table of facts."),
+    ] = {}
     engine_threads: Annotated[
         int | None, Field(ge=1, description="Threads of the engine; one per core when unset.")
     ] = None
@@ -65,8 +122,16 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="Seconds without a step after which the engine counts as hung.")
     ] = 300.0
     engine_concurrency: Annotated[
-        int, Field(ge=1, description="Generations that this machine's engine draws at once.")
-    ] = 1
+        int, Field(ge=1, description="Generations that the engine has at once, to draw those together that may be.")
+    ] = 8
+    engine_memory: Annotated[
+        int | None,
+        Field(ge=1, description="Bytes that models may take on the device; a share of its memory when unset."),
+    ] = None
+    engine_speed: Annotated[
+        Literal["exact", "fast"],
+        Field(description="fast compiles models where that pays (CUDA); the last bits of pictures may then differ."),
+    ] = "exact"
 
     interactive_poll_seconds: Annotated[
         float | None,
@@ -106,6 +171,9 @@ class Settings(BaseSettings):
         600
     )
     rate_burst: Annotated[int, Field(ge=1, description="Requests a key may make at once.")] = 100
+    fetch_seconds: Annotated[
+        float, Field(gt=0, le=300, description="How long reading a URL of a request may take.")
+    ] = 20.0
     allowed_hosts: Annotated[tuple[str, ...], Field(description="Private hosts that URLs in requests may name.")] = ()
 
     lexicon: Annotated[Path | None, Field(description="A lexicon file of your own beside the built-in one.")] = None
@@ -140,7 +208,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then `platemark.toml` of the data directory that those two name."""
+        """Arguments, environment, then `platemark.toml` and `models.toml` of the data directory that those name."""
         named = init_settings().get("data") or env_settings().get("data") or "data"
-        file = Path(str(named)).expanduser() / "platemark.toml"
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        folder = Path(str(named)).expanduser()
+        files = (
+            TomlConfigSettingsSource(settings_cls, toml_file=folder / name) for name in ("platemark.toml", MODELS_FILE)
+        )
+        return init_settings, env_settings, *files

@@ -26,6 +26,10 @@ RUN_SECONDS = Histogram(
 IMAGES = Counter("platemark_images_total", "Images stored.", ["origin", "moderation_state"])
 RUNNING = Gauge("platemark_running", "Calls to providers in progress in this process.", ["provider"])
 STREAMS = Gauge("platemark_event_streams", "Open event streams.")
+ENGINE_BATCH = Histogram(
+    "platemark_engine_batch_pictures", "Pictures drawn together by the engine.", buckets=(1, 2, 4, 8, 16)
+)
+ENGINE_BYTES = Gauge("platemark_engine_model_bytes", "Memory of the engine's models.", ["model", "place"])
 
 _HIDDEN = "[hidden]"
 _SECRET_NAMES = re.compile(

@@ -2,9 +2,9 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn, get_args
 
 import anyio
 
@@ -12,12 +12,17 @@ from platemark.core.audit import verify
 from platemark.core.base import Noun
 from platemark.core.errors import Conflict, InvalidRequest, NotFound, PlatemarkError
 from platemark.core.event import Event
-from platemark.core.generation import Generation, IdempotencyKey
+from platemark.core.generation import Generation, IdempotencyKey, Parameters
 from platemark.core.image import Blob, Image
+from platemark.core.model import Model, Operation
 from platemark.core.moderation import Verdict
-from platemark.core.ports import Blobs, Query, Store
+from platemark.core.ports import Blobs, Provider, Query, Store
 from platemark.core.project import ApiKey, Project
+from platemark.core.updates import Charged, Order, Picture
+from platemark.imaging.decode import inspect_bytes
+from platemark.imaging.sources import as_png, open_source
 from platemark.samples import NOW, fresh_id, sample_blob, sample_event, sample_generation, sample_nouns
+from platemark.simulate.scripted import plain_png
 
 
 async def exercise_store(open_store: Callable[[], AbstractAsyncContextManager[Store]]) -> None:
@@ -31,6 +36,13 @@ async def exercise_blobs(open_blobs: Callable[[], Blobs]) -> None:
     """Run every check of BLOBS_CHECKS. `open_blobs` may give the same store each time."""
     for check in BLOBS_CHECKS:
         await check(open_blobs())
+
+
+async def exercise_provider(open_provider: Callable[[], AbstractAsyncContextManager[Provider]]) -> None:
+    """Run every check of PROVIDER_CHECKS. `open_provider` may give the same one each time. It really draws."""
+    for check in PROVIDER_CHECKS:
+        async with open_provider() as provider:
+            await check(provider)
 
 
 async def store_gives_back_what_was_added(store: Store) -> None:
@@ -354,6 +366,78 @@ BLOBS_CHECKS: Sequence[Callable[[Blobs], Awaitable[None]]] = (
     blobs_take_only_what_their_key_says,
     blobs_agree_with_concurrent_writers,
     blobs_answer,
+)
+
+
+def _order(model: Model, operation: Operation) -> Order:
+    """Two pictures in few steps, from sources of half the model's own size where the operation has sources."""
+    can = model.capabilities
+    width, height = (max(can.min_size, side // 2) for side in (can.default_width, can.default_height))
+    picture = plain_png(width, height, (200, 40, 40))
+    bounds = {"max_bytes": len(picture), "max_pixels": width * height}
+    mask = as_png(open_source(picture, "mask", **bounds)) if operation == "inpaint" else None
+    size = {
+        "text_to_image": (can.default_width, can.default_height),
+        "upscale": (width * 2, height * 2),
+        "outpaint": (width + 8, height),
+    }.get(operation, (width, height))
+    sides: dict[str, Any] = {"left": 8, "right": 0, "up": 0, "down": 0} if operation == "outpaint" else {}
+    return Order(
+        model=model.id,
+        operation=operation,
+        prompt="a red house",
+        negative_prompt=None,
+        parameters=Parameters(
+            width=size[0],
+            height=size[1],
+            steps=min(2, can.max_steps),
+            cfg_scale=can.default_cfg_scale,
+            seed=7,
+            n=min(2, can.max_count),
+            **sides,
+        ),
+        seeds=tuple(range(7, 7 + min(2, can.max_count))),
+        idempotency_key=secrets.token_hex(8),
+        image=None if operation == "text_to_image" else picture,
+        mask=mask,
+    )
+
+
+async def provider_draws_what_it_declares(provider: Provider) -> None:
+    """Every operation of every model: one picture a seed, each once, of exactly the size that was asked for."""
+    for model in provider.models.values():
+        _same(model.provider, provider.name)
+        for operation in get_args(Operation):
+            if operation in model.capabilities.operations:
+                await _draws(provider, _order(model, operation))
+
+
+async def _draws(provider: Provider, order: Order) -> None:
+    about = f"{order.model} {order.operation}"
+    async with aclosing(provider.generate(order)) as updates:
+        found = [update async for update in updates]
+    pictures = [update for update in found if isinstance(update, Picture)]
+    _same(sorted(picture.index for picture in pictures), list(range(len(order.seeds))))
+    wanted = (order.parameters.width, order.parameters.height)
+    for picture in pictures:
+        facts = inspect_bytes(picture.data, max_bytes=len(picture.data), max_pixels=wanted[0] * wanted[1])
+        _expect((facts.width, facts.height) == wanted, f"{about}: {facts.width} × {facts.height} instead of {wanted}")
+        _same(facts.media_type, picture.media_type)
+    charged = [update for update in found if isinstance(update, Charged)]
+    _expect(len(charged) <= 1, f"{about}: charged {len(charged)} times")
+
+
+async def provider_says_what_it_expects_to_cost(provider: Provider) -> None:
+    """An estimate never is a silent zero: it has a basis, and no amount only where it is unknown."""
+    for model in provider.models.values():
+        cost = provider.estimate(_order(model, "text_to_image"))
+        _expect(bool(cost.basis), f"{model.id}: an estimate without a basis")
+        _expect((cost.micro_usd is None) == (cost.status == "unknown"), f"{model.id}: {cost!r}")
+
+
+PROVIDER_CHECKS: Sequence[Callable[[Provider], Awaitable[None]]] = (
+    provider_draws_what_it_declares,
+    provider_says_what_it_expects_to_cost,
 )
 
 

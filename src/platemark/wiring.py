@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from platemark import telemetry
 from platemark.core.errors import Misconfigured, StorageUnavailable
 from platemark.core.limits import Limits
-from platemark.core.ports import Jobs, Platform, Provider
+from platemark.core.ports import Fetch, Jobs, Platform, Provider
 from platemark.detectors.absent import absent_detectors
 from platemark.detectors.blankness import Blankness
 from platemark.detectors.lexicon import Lexicon
@@ -20,6 +20,7 @@ from platemark.flows.projects import first_start
 from platemark.flows.resolve import DEFAULT
 from platemark.jobs.runtime import DurableJobs, Pace
 from platemark.jobs.sweeper import beat, sweep
+from platemark.net.fetch import fetch
 from platemark.policy.builtin import load_policy
 from platemark.provenance.credential import open_provenance
 from platemark.providers.local import open_local
@@ -86,6 +87,7 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         ids=SystemIds(clock),
         store=database,
         blobs=open_blobs(settings.blobs or str(settings.data / "blobs"), _revealed(settings)),
+        fetch=_fetch(settings),
         jobs=jobs,
         notices=LocalNotices(),
         budget=OpenBudget(),
@@ -114,6 +116,19 @@ async def _providers(settings: Settings, stack: AsyncExitStack) -> Mapping[str, 
     draws = settings.role in ("all", "engine")
     local = await stack.enter_async_context(open_local(settings, warm=draws))
     return {local.name: local}
+
+
+def _fetch(settings: Settings) -> Fetch:
+    async def read(url: str, /) -> bytes:
+        fetched = await fetch(
+            url,
+            allowed_hosts=settings.allowed_hosts,
+            max_bytes=settings.max_image_bytes,
+            seconds=settings.fetch_seconds,
+        )
+        return fetched.data
+
+    return read
 
 
 def limits(settings: Settings) -> Limits:

@@ -107,3 +107,14 @@ def test_amounts_keep_their_millionths() -> None:
     shown = text(story.table(record))
     assert "0.001500 USD · settled · price list" in shown
     assert "2 attempts" in shown
+
+
+def test_what_a_picture_was_made_from_is_told() -> None:
+    controls = [{"type": "canny", "strength": 0.5}, {"type": "colour", "strength": 1.0}]
+    inputs = [{"role": "image", "index": 0, "image": "img_0"}, {"role": "control", "index": 0, "image": "img_9"}]
+    change = {"operation": "image_to_image", "inputs": inputs, "parameters": {"controls": controls}}
+    request = {**RECORD["request"], **change}
+    told = text(story.table({**RECORD, "request": request}))
+    for part in ("image_to_image", "img_0 · image", "img_9 · control", "controls canny 0.5 + colour 1"):
+        assert part in told
+    assert "operation" not in text(story.table(RECORD))

@@ -1,6 +1,5 @@
 """Images, lists, uploads, keys, export: one call each, and files that are whole or not there."""
 
-import base64
 import os
 import threading
 from datetime import UTC, datetime, timedelta
@@ -119,28 +118,6 @@ def test_bytes_that_are_not_those_of_the_record_are_refused(tmp_path: Path) -> N
     with pytest.raises(Damaged, match="SHA-256"):
         picture.save(tmp_path)
     assert leftovers(tmp_path) == []
-
-
-def test_sources_are_sent_as_base64_and_what_is_none_is_left_out(tmp_path: Path) -> None:
-    source = tmp_path / "source.png"
-    source.write_bytes(PIXELS)
-    script = Script([ok(generation())])
-    client(script).generate(
-        "a red house",
-        image=source,
-        mask=PIXELS,
-        seed=None,
-        controls=[{"type": "depth", "image": source}],
-        tags={"a": "b"},
-    )
-    encoded = base64.b64encode(PIXELS).decode()
-    assert httpx2.Response(200, content=script.seen[0].content).json() == {
-        "prompt": "a red house",
-        "image": encoded,
-        "mask": encoded,
-        "controls": [{"type": "depth", "image": encoded}],
-        "tags": {"a": "b"},
-    }
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:

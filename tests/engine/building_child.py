@@ -5,19 +5,19 @@ So the test process stays free of torch, and the libraries are imported once for
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from platemark.core.base import JsonObject
 from platemark.engine import child
+from platemark.engine.desk import Work
 
 
-def open_and_build(opening: JsonObject) -> Any:
-    pipelines = child.open_pipelines(opening)
+def open_and_build(opening: JsonObject) -> Work:
+    work = child.Libraries(opening)
     from tiny_models import build
 
     build(Path(sys.argv[1]))
-    return pipelines
+    return work
 
 
 if __name__ == "__main__":
-    child.run(open_and_build, child.draw)
+    child.run(open_and_build)

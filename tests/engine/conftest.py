@@ -56,7 +56,14 @@ def models(tiny_folder: Path) -> dict[str, Path]:
 def engine(models: dict[str, Path], tiny_folder: Path, overheard: list[str]) -> Iterator[Engine]:
     """It lives in threads of its own, so tests on any event loop can share it."""
     folders = {name: str(path) for name, path in models.items()}
-    opening = {"kind": "open", "models": folders, "threads": 2, "warm": "local/pocket"}
+    opening = {
+        "kind": "open",
+        "models": folders,
+        "threads": 2,
+        "warm": "local/pocket",
+        "memory": None,
+        "speed": "exact",
+    }
     command = (sys.executable, "-W", "ignore", str(Path(__file__).with_name("building_child.py")), str(tiny_folder))
     supervisor = Supervisor(opening, command, step_timeout=60)
     supervisor.start(now=True)

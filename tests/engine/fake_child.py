@@ -5,45 +5,67 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Hashable, Sequence
 
 from platemark.core.base import JsonObject
 from platemark.core.errors import GenerationCanceled, ModelUnavailable
-from platemark.core.updates import Order, Picture, Preview, Progress
+from platemark.core.updates import Order, Picture, Progress
+from platemark.engine.batching import Item
 from platemark.engine.child import run
+from platemark.engine.desk import Canceled, Tell
 
-Tell = Callable[[Progress | Preview | Picture], None]
 
+class Fake:
+    """Draws nothing, in batches of orders with equal numbers of steps."""
 
-class Nothing:
-    """Stands where the loaded pipelines are."""
+    def __init__(self) -> None:
+        self.drawn = 0
+        self.batches: list[list[str]] = []
+        self.relieved = 0
 
-    drawn = 0
-
-    def get(self, name: str) -> None:
-        if name == "local/absent":
+    def key(self, order: Order) -> tuple[Hashable | None, int]:
+        if order.model == "local/absent":
             raise ModelUnavailable("The folder of local/absent is gone. Put it back.")
+        return order.parameters.steps, 8
+
+    def load(self, model: str) -> None:
+        pass
+
+    def draw(self, items: Sequence[Item], tell: Tell, canceled: Canceled) -> JsonObject:
+        self.drawn += 1
+        self.batches.append([item.order.prompt for item in items])
+        for item in items:
+            _misbehave(item.order, len(items))
+        steps, left = items[0].order.parameters.steps, list(items)
+        for step in range(1, steps + 1):
+            left = [item for item in left if not canceled(item)]
+            if not left:
+                raise GenerationCanceled("Canceled.")
+            if "for ever" in (item.order.prompt for item in left):
+                time.sleep(0.01)
+            for item in left:
+                tell(item, Progress(done=step, total=steps, index=item.index))
+        for item in left:
+            data = item.order.image or b"picture"
+            tell(item, Picture(data=data, media_type="image/png", index=item.index, seed=item.order.seeds[item.index]))
+        return {"drawing_ms": 1}
+
+    def relieve(self, model: str) -> None:
+        self.relieved += 1
 
     def facts(self) -> JsonObject:
-        return {"drawn": self.drawn, "environment": sorted(os.environ)}
+        seen = {"drawn": self.drawn, "batches": self.batches, "relieved": self.relieved}
+        return seen | {"environment": sorted(os.environ)}
+
+    def held(self) -> JsonObject:
+        return {"models": {"local/pocket": {"place": "device", "bytes": 7}}}
+
+    def smallest(self, model: str) -> int:
+        return 8
 
 
-def draw(nothing: Nothing, order: Order, tell: Tell, canceled: Callable[[], bool]) -> JsonObject:
-    nothing.drawn += 1
-    _misbehave(order.prompt)
-    for step in range(1, order.parameters.steps + 1):
-        if canceled():
-            raise GenerationCanceled("Canceled.")
-        if order.prompt == "for ever":
-            time.sleep(0.01)
-        tell(Progress(done=step, total=order.parameters.steps))
-    for index, seed in enumerate(order.seeds):
-        tell(Picture(data=b"picture", media_type="image/png", index=index, seed=seed))
-    return {}
-
-
-def _misbehave(prompt: str) -> None:
-    match prompt:
+def _misbehave(order: Order, pictures: int) -> None:
+    match order.prompt:
         case "be killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case "segfault":
@@ -57,17 +79,19 @@ def _misbehave(prompt: str) -> None:
             raise ValueError("inside")
         case "swell":
             raise MemoryError
+        case "large" if pictures > 2:
+            raise MemoryError
         case "print":
             print("a library prints this where frames go")
         case _:
             pass
 
 
-def open_nothing(_opening: JsonObject) -> Nothing:
+def open_fake(_opening: JsonObject) -> Fake:
     if "bare" in sys.argv:
         raise ImportError("No module named 'torch'", name="torch")
-    return Nothing()
+    return Fake()
 
 
 if __name__ == "__main__":
-    run(open_nothing, draw)
+    run(open_fake)

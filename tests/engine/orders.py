@@ -1,6 +1,6 @@
 """Orders for the engine, and what comes of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from platemark.core.base import JsonObject
@@ -8,12 +8,14 @@ from platemark.core.generation import Parameters
 from platemark.core.updates import Answered, Order, Picture, Preview, Progress
 from platemark.engine.engine import Engine
 
+_OF_ORDER = {one.name for one in fields(Order)} - {"model", "prompt", "parameters", "seeds"}
+
 
 def order(
     prompt: str = "a red house", *, model: str = "local/pocket", seeds: tuple[int, ...] = (1,), **asked: Any
 ) -> Order:
-    """`asked` are fields of Parameters, `negative_prompt` and `previews`."""
-    negative, previews = asked.pop("negative_prompt", None), asked.pop("previews", False)
+    """`asked` are fields of Parameters and of Order."""
+    told = {name: asked.pop(name) for name in _OF_ORDER & set(asked)}
     chosen: dict[str, Any] = {
         "width": 128,
         "height": 128,
@@ -23,7 +25,8 @@ def order(
         "n": len(seeds),
     }
     parameters = Parameters(**(chosen | asked))
-    return Order(model, "text_to_image", prompt, negative, parameters, seeds, "key", previews)
+    facts: dict[str, Any] = {"operation": "text_to_image", "negative_prompt": None, "idempotency_key": "key"} | told
+    return Order(model=model, prompt=prompt, parameters=parameters, seeds=seeds, **facts)
 
 
 @dataclass

@@ -78,7 +78,7 @@ async def test_words_beyond_the_vocabulary_are_said_but_not_repeated(engine: Eng
 
 
 async def test_a_prompt_that_is_too_long_is_said(engine: Engine) -> None:
-    result = await drawn(engine, order("a red house " * 20, negative_prompt="blue " * 200, steps=1))
+    result = await drawn(engine, order("a red house " * 200, negative_prompt="blue " * 900, steps=1))
     assert result.warnings == ["prompt_truncated", "prompt_truncated"]
     assert [warning.field for warning in result.pictures[0].warnings] == ["prompt", "negative_prompt"]
 

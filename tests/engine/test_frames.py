@@ -1,12 +1,16 @@
 """Frames come back as they were sent, and nothing else is taken for one."""
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from orders import order
 
-from platemark.engine.frames import MAX_HEADER, BadFrame, read_frame, write_frame
+from platemark.core.errors import ProviderRejected
+from platemark.core.generation import ControlUse, LoraUse
+from platemark.engine.frames import MAX_HEADER, BadFrame, pack, read_frame, unpack, write_frame
 
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.text(),
@@ -44,3 +48,35 @@ def test_a_stream_that_ends_early_has_no_frame(body: bytes, cut: int) -> None:
 def test_what_is_not_a_frame_is_refused(data: bytes) -> None:
     with pytest.raises(BadFrame):
         read_frame(io.BytesIO(data))
+
+
+@given(
+    some.none() | some.binary(max_size=9),
+    some.none() | some.binary(max_size=9),
+    some.lists(some.binary(max_size=9), max_size=3),
+    some.text(),
+)
+def test_orders_come_back_with_their_pictures_beside_the_words(
+    image: bytes | None, mask: bytes | None, guides: list[bytes], prompt: str
+) -> None:
+    asked: dict[str, Any] = {
+        "controls": (ControlUse(type="canny", strength=0.5),),
+        "loras": (LoraUse(id="ink"),),
+        "reproducible": True,
+        "negative_prompt": "grün",
+        "lane": "batch",
+        "previews": True,
+    }
+    sent = order(prompt, seeds=(1, 2**32 - 1), image=image, mask=mask, guides=tuple(guides), **asked)
+    stream = io.BytesIO()
+    write_frame(stream, *pack(sent))
+    stream.seek(0)
+    frame = read_frame(stream)
+    assert frame is not None
+    assert unpack(*frame) == sent
+
+
+def test_pictures_too_large_for_a_frame_are_refused_with_advice() -> None:
+    assert pack(order(image=b"123"), most=3)[1] == b"123"
+    with pytest.raises(ProviderRejected, match="Send smaller pictures"):
+        pack(order(image=b"12", guides=(b"34",)), most=3)

@@ -10,7 +10,7 @@ from orders import order
 from platemark.core.errors import ModelUnavailable
 from platemark.engine.folder import POCKET
 from platemark.providers.local import FREE, open_local
-from platemark.settings import Settings
+from platemark.settings import LocalModel, Settings
 
 
 async def test_pocket_is_there_without_any_setting(tmp_path: Path, revision: str) -> None:
@@ -18,7 +18,7 @@ async def test_pocket_is_there_without_any_setting(tmp_path: Path, revision: str
         model = local.models["local/pocket"]
         assert (model.provider, model.licence, model.capabilities.native_size) == ("local", "Apache-2.0", 128)
         assert model.revision == revision
-        assert (local.name, local.free_repeat, local.concurrency) == ("local", True, 1)
+        assert (local.name, local.free_repeat, local.concurrency) == ("local", True, 8)
         assert local.estimate(order()) == FREE
         await local.check()
         assert local.engine.pid is None
@@ -26,7 +26,8 @@ async def test_pocket_is_there_without_any_setting(tmp_path: Path, revision: str
 
 async def test_a_broken_folder_is_said_and_the_others_still_work(tmp_path: Path) -> None:
     shutil.copytree(POCKET, tmp_path / "mine")
-    settings = Settings(data=tmp_path / "data", models={"mine": tmp_path / "mine", "lost": tmp_path / "lost"})
+    places = {name: LocalModel(path=tmp_path / name) for name in ("mine", "lost")}
+    settings = Settings(data=tmp_path / "data", models=places)
     async with open_local(settings, warm=False) as local:
         assert set(local.models) == {"local/pocket", "local/mine", "local/lost"}
         assert "lost does not exist" in local.models["local/lost"].description

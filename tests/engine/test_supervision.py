@@ -7,16 +7,24 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
-from orders import drawn, order
+from orders import Result, drawn, order
 
-from platemark.core.errors import EngineCrashed, ModelUnavailable, ProviderError, ProviderRejected, ShuttingDown
-from platemark.core.updates import Picture, Progress
+from platemark.core.errors import (
+    EngineCrashed,
+    ModelUnavailable,
+    PlatemarkError,
+    ProviderError,
+    ProviderRejected,
+    ShuttingDown,
+)
+from platemark.core.updates import Order, Picture, Progress
 from platemark.engine.engine import Engine
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_child.py")))
@@ -31,12 +39,12 @@ async def fake_engine(**options: Any) -> AsyncGenerator[Engine]:
 async def test_a_drawing_gives_its_updates_in_order() -> None:
     async with fake_engine() as engine:
         updates = [update async for update in engine.draw(order(seeds=(7, 8), steps=2))]
-    assert updates[:2] == [Progress(1, 2), Progress(2, 2)]
-    assert [(update.index, update.seed, update.data) for update in updates[2:4] if isinstance(update, Picture)] == [
+    assert updates[:4] == [Progress(1, 2, 0), Progress(1, 2, 1), Progress(2, 2, 0), Progress(2, 2, 1)]
+    assert [(update.index, update.seed, update.data) for update in updates[4:6] if isinstance(update, Picture)] == [
         (0, 7, b"picture"),
         (1, 8, b"picture"),
     ]
-    assert len(updates) == 5
+    assert len(updates) == 7
 
 
 @pytest.mark.parametrize(
@@ -50,20 +58,149 @@ async def test_a_crash_fails_the_running_job_and_the_next_one_is_drawn(prompt: s
         assert (await drawn(engine, order())).pictures
 
 
-async def test_a_crash_fails_only_the_running_job() -> None:
-    results: list[str] = []
+async def run_all(engine: Engine, *orders: Order) -> dict[str, Result | Exception]:
+    """What came of each, by prompt, all at once."""
+    results: dict[str, Result | Exception] = {}
 
-    async def run(engine: Engine, prompt: str) -> None:
+    async def run(wanted: Order) -> None:
         try:
-            await drawn(engine, order(prompt))
-            results.append(prompt)
-        except EngineCrashed:
-            results.append("crash")
+            results[wanted.prompt] = await drawn(engine, wanted)
+        except PlatemarkError as error:
+            results[wanted.prompt] = error
 
+    async with anyio.create_task_group() as tasks:
+        for wanted in orders:
+            tasks.start_soon(run, wanted)
+    return results
+
+
+def crashed(results: dict[str, Result | Exception]) -> set[str]:
+    return {prompt for prompt, result in results.items() if isinstance(result, EngineCrashed)}
+
+
+async def test_a_crash_fails_only_the_jobs_that_were_being_drawn() -> None:
+    async with fake_engine() as engine:
+        asked = [order(prompt, steps=n) for n, prompt in enumerate(("one", "be killed", "two", "leave", "three"), 1)]
+        results = await run_all(engine, *asked)
+    assert crashed(results) == {"be killed", "leave"}
+    assert all(isinstance(results[prompt], Result) for prompt in ("one", "two", "three"))
+
+
+async def test_orders_that_come_together_are_drawn_together() -> None:
+    prompts = [f"{number} houses" for number in range(8)]
+    async with fake_engine() as engine:
+        await drawn(engine, order())
+        results = await run_all(engine, *(order(prompt) for prompt in prompts))
+    for result in results.values():
+        assert isinstance(result, Result)
+        assert (result.response["batched_with"], len(result.pictures)) == (8, 1)
+        assert sorted(result.response["batches"][-1]) == prompts
+
+
+async def test_suspects_of_a_crash_are_drawn_alone_until_they_are_cleared() -> None:
+    async with fake_engine() as engine:
+        await drawn(engine, order("warm"))
+        asked = [order(prompt) for prompt in ("be killed", "one", "two")]
+        assert crashed(await run_all(engine, *asked)) == {"be killed", "one", "two"}
+        again = await run_all(engine, *(replace(one, idempotency_key="second try") for one in asked))
+        assert crashed(again) == {"be killed"}
+        cleared = await run_all(engine, *asked[1:])
+        assert [result.response["batched_with"] for result in again.values() if isinstance(result, Result)] == [1, 1]
+        assert [result.response["batched_with"] for result in cleared.values() if isinstance(result, Result)] == [2, 2]
+
+
+async def test_an_order_that_was_partly_drawn_before_the_crash_of_another_goes_on_where_it_was() -> None:
+    pictures: list[int] = []
     async with fake_engine() as engine, anyio.create_task_group() as tasks:
-        for prompt in ("be killed", "one", "two", "leave", "three"):
-            tasks.start_soon(run, engine, prompt)
-    assert results == ["crash", "one", "two", "crash", "three"]
+
+        async def long() -> None:
+            result = await drawn(engine, order("for ever", steps=30, seeds=tuple(range(9))))
+            pictures.extend(picture.index for picture in result.pictures)
+
+        tasks.start_soon(long)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(EngineCrashed):
+            await drawn(engine, order("be killed", steps=3))
+    assert pictures == list(range(9))
+
+
+async def test_an_order_that_fails_in_a_batch_does_not_fail_its_neighbours() -> None:
+    async with fake_engine() as engine:
+        await drawn(engine, order())
+        results = await run_all(engine, order("one"), order("stumble"), order("swell"), order("two"))
+    assert isinstance(results["stumble"], ProviderError)
+    assert isinstance(results["swell"], ProviderRejected)
+    assert all(isinstance(results[prompt], Result) for prompt in ("one", "two"))
+
+
+async def test_a_batch_that_does_not_fit_is_halved_and_later_ones_are_smaller() -> None:
+    async with fake_engine() as engine:
+        first = await drawn(engine, order("large", seeds=tuple(range(8))))
+        second = await drawn(engine, order("large", seeds=tuple(range(4))))
+    assert [picture.index for picture in first.pictures] == list(range(8))
+    sizes = [len(batch) for batch in second.response["batches"]]
+    assert sizes == [8, 4, 2, 2, 4, 2, 2, 2, 2]
+    assert (first.response["batched_with"], first.response["drawing_ms"]) == (2, 4)
+    assert second.response["relieved"] == 3
+
+
+async def test_a_canceled_order_leaves_its_batch_and_the_others_stay() -> None:
+    async with fake_engine() as engine:
+        await drawn(engine, order())
+        results = dict[str, Result]()
+
+        async def stay() -> None:
+            results["stays"] = await drawn(engine, order("stays", steps=100))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stay)
+            async with aclosing(engine.draw(order("for ever", steps=100))) as leaving:
+                await anext(leaving)
+    assert len(results["stays"].pictures) == 1
+    assert results["stays"].response["batched_with"] == 2
+
+
+async def test_who_waits_hears_it_when_others_are_drawn() -> None:
+    heard: dict[int, Progress] = {}
+
+    async def listen(engine: Engine, steps: int) -> None:
+        heard[steps] = (await drawn(engine, order(steps=steps))).progress[0]
+
+    async with (
+        fake_engine() as engine,
+        anyio.create_task_group() as tasks,
+        aclosing(engine.draw(order("for ever", steps=1_000_000))) as first,
+    ):
+        await anext(first)
+        for steps in (3, 5):
+            tasks.start_soon(listen, engine, steps)
+            await anyio.wait_all_tasks_blocked()
+    assert heard == {3: Progress(1, 3), 5: Progress(0, 5)}
+
+
+async def test_pictures_of_an_order_reach_the_child_as_they_are() -> None:
+    async with fake_engine() as engine:
+        source = bytes(range(256)) * 1000
+        result = await drawn(engine, order(image=source, mask=b"mask", guides=(b"one", b"two")))
+    assert result.pictures[0].data == source
+
+
+async def test_the_models_in_memory_are_known_until_the_child_ends() -> None:
+    async with fake_engine() as engine:
+        assert engine.models == {}
+        await drawn(engine, order())
+        assert engine.models == {"models": {"local/pocket": {"place": "device", "bytes": 7}}}
+        with pytest.raises(EngineCrashed):
+            await drawn(engine, order("leave"))
+        assert engine.models == {}
+
+
+async def test_a_hung_batch_is_ended_for_all_of_it() -> None:
+    async with fake_engine(step_timeout=0.5) as engine:
+        await drawn(engine, order())
+        results = await run_all(engine, order("hang"), order("one"), order("two", steps=9))
+        assert crashed(results) == {"hang", "one"}
+        assert isinstance(results["two"], Result)
 
 
 async def test_a_hung_step_is_ended_and_the_next_job_is_drawn() -> None:

@@ -35,12 +35,12 @@ def text_encoder(kind: str, vocabulary: int) -> Any:
     return getattr(hub, kind)(config)
 
 
-def vae(**options: Any) -> Any:
+def vae(latent_channels: int = 4, **options: Any) -> Any:
     return lib.AutoencoderKL(
+        latent_channels=latent_channels,
         block_out_channels=[8, 16, 16, 16],
         down_block_types=["DownEncoderBlock2D"] * 4,
         up_block_types=["UpDecoderBlock2D"] * 4,
-        latent_channels=4,
         norm_num_groups=4,
         sample_size=64,
         **options,
@@ -59,6 +59,12 @@ def unet(**options: Any) -> Any:
         norm_num_groups=4,
         **options,
     )
+
+
+def like(model: Any, **changes: Any) -> Any:
+    """Another of its kind with other random weights."""
+    kind: Any = model.__class__
+    return kind.from_config(model.config, **changes).eval()
 
 
 def noise() -> Any:
@@ -104,7 +110,7 @@ def sd3() -> Any:
     """Without the large third encoder, as such folders are often shared."""
     words = tokenizer()
     return lib.StableDiffusion3Pipeline(
-        vae=vae(shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
+        vae=vae(16, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=text_encoder("CLIPTextModelWithProjection", len(words)),
         tokenizer=words,
         text_encoder_2=text_encoder("CLIPTextModelWithProjection", len(words)),
@@ -114,9 +120,9 @@ def sd3() -> Any:
         transformer=lib.SD3Transformer2DModel(
             sample_size=8,
             patch_size=2,
-            in_channels=4,
-            out_channels=4,
-            num_layers=1,
+            in_channels=16,
+            out_channels=16,
+            num_layers=2,
             attention_head_dim=8,
             num_attention_heads=4,
             caption_projection_dim=32,

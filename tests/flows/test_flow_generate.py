@@ -21,7 +21,7 @@ from platemark.core.generation import Generation
 from platemark.core.image import Publication
 from platemark.core.moderation import Verdict
 from platemark.core.ports import Blobs
-from platemark.core.updates import Order, Picture, Update
+from platemark.core.updates import Order, Picture, Progress, Update
 from platemark.flows import generate, retry
 from platemark.flows.cancel import cancel
 from platemark.flows.record import image_record
@@ -158,6 +158,27 @@ async def test_a_call_is_bounded_in_time(bench: Bench) -> None:
     generation = await bench.make()
     assert generation.error is not None
     assert (generation.status, generation.error["code"]) == ("failed", "provider_timed_out")
+
+
+@dataclass
+class Busy(Scripted):
+    """Others are drawn first."""
+
+    async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
+        for _ in range(6):
+            await anyio.sleep(0.2)
+            yield Progress(0, 1)
+        async for update in super().generate(order, ticket=ticket):
+            yield update
+
+
+async def test_waiting_behind_the_work_of_others_is_not_bounded_as_work_is(bench: Bench) -> None:
+    busy = Busy(steps=1)
+    limits = replace(bench.platform.limits, attempt_timeout=timedelta(seconds=1), max_attempts=1)
+    bench.change(limits=limits, providers={busy.name: busy})
+    generation = await bench.make()
+    assert generation.status == "succeeded"
+    assert "generation.progress" in await bench.events(generation)
 
 
 async def test_canceled_while_it_waits(bench: Bench) -> None:

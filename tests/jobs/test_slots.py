@@ -1,5 +1,7 @@
 """Slots: bounded, fair within a lane, interactive first, and never lost to a cancellation."""
 
+from contextlib import AsyncExitStack
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -38,6 +40,40 @@ async def test_interactive_waiters_go_first() -> None:
             await anyio.wait_all_tasks_blocked()
         assert slots.inside == 5
     assert order == ["i1", "i2", "b1", "b2"]
+
+
+async def test_the_batch_lane_leaves_slots_to_interactive_work() -> None:
+    slots, inside = Slots(8), list[str]()
+    done = anyio.Event()
+
+    async def work(name: str, lane: str) -> None:
+        async with slots.hold(lane):
+            inside.append(name)
+            await done.wait()
+
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(work, f"b{number}", "batch")
+        await anyio.wait_all_tasks_blocked()
+        assert len(inside) == 6
+        for number in range(3):
+            group.start_soon(work, f"i{number}", "interactive")
+        await anyio.wait_all_tasks_blocked()
+        assert inside[6:] == ["i0", "i1"]
+        done.set()
+    assert len(inside) == 13
+    assert inside[8] == "i2"
+    assert slots.inside == 0
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+async def test_few_slots_are_all_for_whoever_comes(total: int) -> None:
+    slots = Slots(total)
+    async with AsyncExitStack() as stack:
+        with anyio.fail_after(1):
+            for _ in range(total):
+                await stack.enter_async_context(slots.hold("batch"))
+    assert slots.inside == 0
 
 
 @pytest.mark.parametrize("while_waiting", [True, False])

@@ -86,6 +86,27 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
 
 
 @pytest.mark.timeout(240)
+# Its bytes are stored and no row names them; written down, not submitted; in the middle of the provider's answer.
+@pytest.mark.parametrize("boundary", ["put:1", "generation.accepted", "update"])
+def test_p1_p2_killed_with_a_source_it_goes_on_from_the_same_one(tmp_path: Path, boundary: str) -> None:
+    base: dict[str, Any] = {"data": str(tmp_path / "data"), "sourced": True}
+    code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
+    assert code == -signal.SIGKILL
+    seen = Path(base["data"], "sources")
+    before = seen.read_text() if seen.exists() else None
+    (id,) = accepted_ids(tmp_path, facts, base)
+    _, facts = run({**base, "finish": [id]})
+    (found,) = [fact for fact in facts if fact.get("id") == id]
+    assert found["status"] == "succeeded", found
+    assert len(found["inputs"]) == 1
+    assert found["parents"] == [found["inputs"]]
+    assert seen.read_text() == (before or seen.read_text())
+    (record,) = found["records"]
+    assert (record["image"]["width"], record["image"]["height"]) == (128, 96)
+    assert record["chain"]["verified"] is True
+
+
+@pytest.mark.timeout(240)
 def test_p2_an_interrupted_call_is_resumed_by_its_ticket(tmp_path: Path) -> None:
     base: dict[str, Any] = {"data": str(tmp_path / "data"), "tickets": True, "free_repeat": False}
     code, facts = run({**base, "accept": 1, "die": "update:2", "linger": 30})

@@ -1,10 +1,12 @@
 """A real process that works on generations and dies at a chosen moment. Run as `python victim.py PLAN`, PLAN in JSON.
 
-`accept`: how many generations to accept. `finish`: ids to wait for. `die`: where to send SIGKILL to itself,
-the type of the event that was committed last, `attempt.sent`, `submitting`, `submitted`, `update`, `put:N`, `seal`.
+`accept`: how many generations to accept. `sourced`: each starts from a picture. `finish`: ids to wait for. `die`: where
+to send SIGKILL to itself, the type of the event that was committed last, `attempt.sent`, `submitting`, `submitted`,
+`update`, `put:N`, `seal`.
 Prints one JSON line per fact.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -30,14 +32,14 @@ from platemark.core.generation import Generation
 from platemark.core.image import Image, Publication
 from platemark.core.ports import Blobs, Claim, Jobs, Platform, Provenance, Store, Transaction
 from platemark.core.project import Principal
-from platemark.core.request import GenerationRequest
+from platemark.core.request import PART, GenerationRequest
 from platemark.core.updates import Order, Update
 from platemark.flows.accept import accept
 from platemark.flows.keys import authenticate
 from platemark.flows.record import image_record
 from platemark.flows.wait import wait
 from platemark.settings import Settings
-from platemark.simulate.scripted import Scripted
+from platemark.simulate.scripted import Scripted, plain_png
 from platemark.wiring import open_platform
 
 
@@ -157,6 +159,8 @@ class Counting(Scripted):
             file.write(f"{'resume' if ticket else 'call'} {order.idempotency_key}\n")
             file.flush()
             os.fsync(file.fileno())
+        if order.image is not None:
+            self.ledger.with_name("sources").write_text(hashlib.sha256(order.image).hexdigest())
         async for update in super().generate(order, ticket=ticket):
             yield update
             if self.fuse is not None:
@@ -197,9 +201,20 @@ async def describe(platform: Platform, caller: Principal, id: str) -> dict[str, 
         "runs": generation.runs,
         "attempts": [attempt.state for attempt in attempts],
         "publications": len(publications),
+        "parents": [list(image.parents) for image in images],
+        "inputs": [each.image for each in generation.inputs],
         "stored": [await platform.blobs.exists(f"{image.project}/{image.sha256}") for image in images],
         "records": [record.model_dump(mode="json") for record in records],
     }
+
+
+def asked(prompt: str, plan: dict[str, Any]) -> tuple[GenerationRequest, dict[str, bytes]]:
+    """A request, and the bytes of its file part where it has one."""
+    if not plan.get("sourced"):
+        return GenerationRequest(prompt=prompt), {}
+    image = plain_png(64, 48, (200, 40, 40))
+    part = PART + hashlib.sha256(image).hexdigest()
+    return GenerationRequest(prompt=prompt, model="scripted/studio", operation="upscale", image=part), {part: image}
 
 
 async def main(plan: dict[str, Any]) -> None:
@@ -219,8 +234,8 @@ async def main(plan: dict[str, Any]) -> None:
     async with open_platform(settings, change=lambda platform: arm(plan, fuse, platform)) as platform:
         caller = await authenticate(platform, "kill-tests-admin-key")
         for number in range(plan.get("accept", 0)):
-            request = GenerationRequest(prompt=f"a red house, number {number}")
-            accepted = await accept(platform, caller, request, idempotency_key=f"kill-{number}")
+            request, parts = asked(f"a red house, number {number}", plan)
+            accepted = await accept(platform, caller, request, parts=parts, idempotency_key=f"kill-{number}")
             print(json.dumps({"accepted": accepted.generation.id}), flush=True)
         print(json.dumps({"ready": True}), flush=True)
         for id in plan.get("finish", []):

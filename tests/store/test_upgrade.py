@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, delete, inspect, text
+from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from platemark.core.audit import verify
 from platemark.core.errors import AuditBroken, Conflict, Misconfigured
 from platemark.core.event import TRANSIENT, EventType
+from platemark.core.generation import Generation
 from platemark.core.project import Project
-from platemark.samples import NOW, sample_event
+from platemark.samples import NOW, sample_event, sample_generation
 from platemark.store import connections
+from platemark.store.codec import to_row
 from platemark.store.database import Database
-from platemark.store.tables import events, metadata
+from platemark.store.tables import events, generations, metadata, prompt_texts
 from platemark.store.upgrade import downgrade, upgrade
 
 TRIGGERS = {
@@ -56,6 +58,20 @@ async def test_migrations_make_what_the_tables_say_and_take_it_back(empty_url: s
         await downgrade(empty_url)
         with shell(empty_url) as connection:
             assert inspect(connection).get_table_names() == ["alembic_version"]
+
+
+async def test_generations_of_the_first_schema_started_from_no_picture(empty_url: str) -> None:
+    await upgrade(empty_url, "0001")
+    text_, generation = sample_generation("prj_1")
+    old = {name: value for name, value in to_row(generation, generations).items() if name != "inputs"}
+    with shell(empty_url) as connection:
+        connection.execute(insert(prompt_texts).values(to_row(text_, prompt_texts)))
+        connection.execute(insert(generations).values(old))
+    await upgrade(empty_url)
+    async with Database.open(empty_url) as database, database.reading() as read:
+        found = await read.get(Generation, generation.id)
+    assert found == generation
+    assert found.inputs == ()
 
 
 async def test_many_processes_may_start_at_once(empty_url: str) -> None:

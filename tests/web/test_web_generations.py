@@ -182,10 +182,15 @@ async def test_the_audit_export_verifies_offline(site: Site) -> None:
 
 
 async def test_models_and_providers_are_listed(site: Site) -> None:
-    (model,) = (await site.client.get("/v1/models")).json()["data"]
-    assert (model["id"], model["aliases"]) == ("scripted/plain", ["stable-diffusion-xl"])
+    plain, studio = (await site.client.get("/v1/models")).json()["data"]
+    assert (plain["id"], plain["aliases"]) == ("scripted/plain", ["stable-diffusion-xl"])
+    assert (studio["id"], studio["capabilities"]["max_controls"]) == ("scripted/studio", 2)
     (provider,) = (await site.client.get("/v1/providers")).json()["data"]
-    assert (provider["id"], provider["state"], provider["models"]) == ("scripted", "ok", ["scripted/plain"])
+    assert (provider["id"], provider["state"], provider["models"]) == (
+        "scripted",
+        "ok",
+        ["scripted/plain", "scripted/studio"],
+    )
 
 
 async def test_one_that_ends_while_it_is_shown_is_shown_as_ended(site: Site) -> None:

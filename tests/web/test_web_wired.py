@@ -49,6 +49,21 @@ async def wired(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Wire
             yield Wired(platform, provider, client)
 
 
+async def test_p9_a_url_of_a_private_address_is_not_fetched(wired: Wired) -> None:
+    named = {"prompt": "x", "model": "scripted/studio", "operation": "upscale"}
+    before = (await wired.client.get("/v1/images?origin=uploaded")).json()["data"]
+    for url in (
+        "https://127.0.0.1/a.png",
+        "https://169.254.169.254/latest",
+        "http://example.org/a.png",
+        "https://[::1]/",
+    ):
+        answer = await wired.client.post("/v1/generate", json={**named, "image": url})
+        assert (answer.status_code, answer.json()["code"]) == (422, "fetch_refused"), url
+        assert answer.json()["errors"][0]["pointer"] == "/image"
+    assert (await wired.client.get("/v1/images?origin=uploaded")).json()["data"] == before
+
+
 async def test_from_prompt_to_record(wired: Wired) -> None:
     body = {"prompt": "a red house in a green meadow", "n": 2, "tags": {"a": "b"}, "model": "stable-diffusion-xl"}
     answer = await wired.client.post("/v1/generate", json=body)

@@ -13,7 +13,7 @@ import httpx2
 from fastapi import Request
 
 from platemark.core.audit import canonical
-from platemark.core.errors import NotFound, Unavailable
+from platemark.core.errors import FetchRefused, NotFound, Unavailable
 from platemark.core.generation import Generation
 from platemark.core.inspection import Finding
 from platemark.core.limits import Limits
@@ -65,6 +65,20 @@ class MemoryBlobs:
     def _ask(self) -> None:
         if self.fault is not None:
             raise self.fault
+
+
+@dataclass
+class MemoryWeb:
+    """URLs that can be read, without a network."""
+
+    pages: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    read: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, url: str, /) -> bytes:
+        self.read.append(url)
+        if url not in self.pages:
+            raise FetchRefused("there is no such address here. Check the URL.")
+        return self.pages[url]
 
 
 class Words:
@@ -146,6 +160,7 @@ class Site:
     jobs: InlineJobs
     blobs: MemoryBlobs
     provider: Scripted
+    web: MemoryWeb
     stopping: Stopping
     client: httpx2.AsyncClient
     project: str
@@ -211,7 +226,7 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
     """A site on a copy of `database`; work is done at once unless `site.jobs.running` is replaced."""
     await anyio.to_thread.run_sync(shutil.copy, database, folder / "test.db")
     clock, blobs, provider, stopping = SystemClock(), MemoryBlobs(), Scripted(), Stopping()
-    ids = SystemIds(clock)
+    ids, web = SystemIds(clock), MemoryWeb()
     chosen: dict[str, Any] = {"data": folder, "rate_burst": 10_000, "rate_per_minute": 600_000, **settings}
     configured = await anyio.to_thread.run_sync(lambda: Settings(**chosen))
     async with Database.open(f"sqlite:///{folder / 'test.db'}") as store, anyio.create_task_group() as group:
@@ -222,6 +237,7 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
             ids=ids,
             store=store,
             blobs=blobs,
+            fetch=web,
             jobs=jobs,
             notices=LocalNotices(),
             budget=OpenBudget(),
@@ -238,7 +254,7 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
         )
         jobs.platform = platform
         app = create_app(platform, configured, stopping=stopping)
-        site = Site(app, platform, jobs, blobs, provider, stopping, client_of(app, None), "", "")
+        site = Site(app, platform, jobs, blobs, provider, web, stopping, client_of(app, None), "", "")
         site.project = await site.new_project()
         site.key = await site.new_key(site.project)
         site = replace(site, client=client_of(app, site.key))

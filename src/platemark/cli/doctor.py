@@ -151,14 +151,18 @@ def _wait(check: Callable[[], Awaitable[None]]) -> None:
 
 
 def _models(settings: "Settings") -> Iterator[Finding]:
-    from platemark.engine.folder import POCKET, read_folder
+    from platemark.engine.catalogue import sources
+    from platemark.engine.folder import read_folder
+    from platemark.engine.source import Source
 
-    def look(name: str, path: Path) -> Finding:
-        read_folder(path)
-        return Finding(f"model {name}", "ok", str(path))
+    def look(name: str, source: Source) -> Finding:
+        problems = read_folder(source).problems
+        detail = f"{source.path}; left out: {' '.join(problems)}" if problems else str(source.path)
+        return Finding(f"model {name}", "note" if problems else "ok", detail)
 
-    for name, path in {"pocket": POCKET, **settings.models}.items():
-        yield _guarded(f"model {name}", lambda name=name, path=path: look(name, path))
+    for full, source in sources(settings).items():
+        name = full.removeprefix("local/")
+        yield _guarded(f"model {name}", lambda name=name, source=source: look(name, source))
 
 
 def _certificate(settings: "Settings") -> Finding:

@@ -12,7 +12,11 @@ from platemark.cli.faults import UNFINISHED
 if TYPE_CHECKING:
     from platemark.client import Generation, Image
 
-Pixels = Annotated[int | None, typer.Option(min=1, help="Pixels; the model's own size when absent.")]
+Pixels = Annotated[
+    int | None, typer.Option(min=1, help="Pixels; the source's size when absent, without one the model's own.")
+]
+Side = Annotated[int | None, typer.Option(min=0, help="Outpaint: pixels to add on this side.")]
+Operation = Literal["text_to_image", "image_to_image", "inpaint", "outpaint", "upscale"]
 
 
 def generate(
@@ -27,6 +31,39 @@ def generate(
     cfg_scale: Annotated[float | None, typer.Option(help="How strictly to follow the prompt.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="For the same picture again; drawn when absent.")] = None,
     n: Annotated[int, typer.Option("-n", "--count", min=1, help="How many pictures.")] = 1,
+    operation: Annotated[
+        Operation, typer.Option(help="What to do; all but text_to_image start from --image.")
+    ] = "text_to_image",
+    image: Annotated[str | None, typer.Option(help="Source: a file, an img_ id or an https URL.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Inpaint: white is drawn anew; as large as the image.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How far to leave the source: 0 not at all, 1 ignores it.")
+    ] = None,
+    left: Side = None,
+    right: Side = None,
+    up: Side = None,
+    down: Side = None,
+    mask_grow: Annotated[int | None, typer.Option(help="Pixels by which the mask grows; negative shrinks it.")] = None,
+    mask_feather: Annotated[int | None, typer.Option(min=0, help="Pixels over which the mask's edge fades.")] = None,
+    control: Annotated[
+        list[str] | None, typer.Option(help="Guide as TYPE=FILE or TYPE=FILE:STRENGTH, such as canny=house.png:0.8.")
+    ] = None,
+    no_preprocess: Annotated[
+        bool, typer.Option("--no-preprocess", help="The --control files are guides already: use them as they are.")
+    ] = False,
+    lora: Annotated[list[str] | None, typer.Option(help="LoRA as ID or ID:SCALE; repeat it for several.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="By the names of the field, such as euler_a.")] = None,
+    variation: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How far pictures may move away from the one of --seed.")
+    ] = None,
+    clip_skip: Annotated[int | None, typer.Option(min=0, help="Last layers of the text encoder to leave out.")] = None,
+    guidance_rescale: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Take back the contrast that strong guidance adds.")
+    ] = None,
+    vae: Annotated[str | None, typer.Option(help="Another autoencoder of the model, by its name.")] = None,
+    reproducible: Annotated[
+        bool, typer.Option("--reproducible", help="Drawn alone: the same bits again on the same machine.")
+    ] = False,
     output_format: Annotated[Literal["png", "jpeg", "webp"], typer.Option("--format", help="Kind of file.")] = "png",
     lane: Annotated[Literal["interactive", "batch"], typer.Option(help="batch lets others go first.")] = "interactive",
     tag: Annotated[list[str] | None, typer.Option(help="name:value, to find it again; repeat it.")] = None,
@@ -41,11 +78,11 @@ def generate(
     url: Url = None,
     data: Data = None,
 ) -> None:
-    """Draw pictures from a prompt, wait for them and save them.
+    """Draw pictures from a prompt, or edit one with --operation and --image; wait for them and save them.
 
     Exit code 3 when a person has to look first, at the request or at a picture.
     """
-    from platemark.cli import connect, output, progress
+    from platemark.cli import asked, connect, output, progress
 
     fields: dict[str, Any] = {
         "negative_prompt": negative_prompt,
@@ -58,7 +95,25 @@ def generate(
         "n": n,
         "output_format": output_format,
         "lane": lane,
-        "tags": _tags(tag or ()),
+        "tags": asked.tags(tag),
+        "operation": None if operation == "text_to_image" else operation,
+        "image": asked.picture(image, "--image"),
+        "mask": asked.picture(mask, "--mask"),
+        "strength": strength,
+        "left": left,
+        "right": right,
+        "up": up,
+        "down": down,
+        "mask_grow": mask_grow,
+        "mask_feather": mask_feather,
+        "controls": asked.controls(control, preprocess=not no_preprocess),
+        "loras": asked.loras(lora),
+        "scheduler": scheduler,
+        "variation": variation,
+        "clip_skip": clip_skip,
+        "guidance_rescale": guidance_rescale,
+        "vae": vae,
+        "reproducible": reproducible or None,
         "on_unsupported": "drop" if drop else None,
     }
     with connect.client(url, data) as client:
@@ -73,13 +128,6 @@ def generate(
         _tell(made, saved)
     if made.status != "succeeded" or len(saved) < len(made.images):
         raise typer.Exit(UNFINISHED)
-
-
-def _tags(given: Sequence[str]) -> dict[str, str] | None:
-    pairs = [tag.partition(":") for tag in given]
-    if any(not name or not colon for name, colon, _ in pairs):
-        raise typer.BadParameter("a tag has the form name:value")
-    return {name: value for name, _, value in pairs} or None
 
 
 def _places(images: Sequence["Image"], out: str) -> "list[tuple[Image, str]]":

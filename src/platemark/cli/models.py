@@ -1,12 +1,16 @@
 """`platemark models`: what can be asked for, and whether the weights on this machine are whole."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from platemark.cli.connect import Data, Json, Url
 from platemark.cli.faults import FAILED
+from platemark.cli.model_files import add, bench, inspect, remove
+
+if TYPE_CHECKING:
+    from platemark.engine.source import Source
+    from platemark.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models: what can be asked for, and whether weights are whole.")
 
@@ -39,82 +43,92 @@ def check(json: Json = False, data: Data = None) -> None:
     Needs no server. Exit code 1 when something cannot be used.
     """
     from platemark.cli import output
+    from platemark.cli.serve import settings
+    from platemark.engine.catalogue import sources
 
-    rows = [{"name": name, "place": str(folder), **_state(folder)} for name, folder in folders(data).items()]
-    rows += _weights(data)
+    found: Settings = settings(data=data)
+    rows = [{"name": name, "place": str(one.path), **_state(one)} for name, one in sources(found).items()]
+    rows += _weights(found)
     if json:
         output.document(rows)
     else:
-        shown = [(row["name"], row["state"], row["revision"] or row["reason"]) for row in rows]
-        output.table(["MODEL OR WEIGHT", "STATE", "REVISION"], shown, empty="no local model is configured")
-    if any(row["state"] not in ("ok", "missing") for row in rows):
+        shown = [(row["name"], row["state"], row["reason"] or row["revision"]) for row in rows]
+        output.table(["MODEL OR WEIGHT", "STATE", "REVISION OR REASON"], shown, empty="no local model is configured")
+    if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(FAILED)
 
 
 @app.command()
 def pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Weights to fetch, as `models check` names them.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Fetch every weight that is listed.")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Weights as `models check` names them, or models that come from a hub.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch every weight and every model of a hub.")] = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
-    """Fetch weights that are listed and not here yet: hash-checked data files, never code. Needs no server."""
+    """Fetch what is named and not here yet: hash-checked data files, never code. Needs no server.
+
+    Models of a hub go into the hub cache of this user (HF_HOME), at the commit that the settings name.
+    """
     from platemark.cli import output
     from platemark.cli.serve import settings
     from platemark.core.errors import InvalidRequest
+    from platemark.engine.hub import fetch as fetch_model
     from platemark.engine.weights import load_weights
     from platemark.engine.weights import pull as fetch
 
+    found: Settings = settings(data=data)
     listed = {weight.name: weight for weight in load_weights()}
-    if unknown := sorted(set(names or ()) - set(listed)):
-        raise InvalidRequest(f"No weight is called {', '.join(unknown)}. Listed: {', '.join(listed)}.")
+    hubs = {name: (one.hub, one.revision) for name, one in found.models.items() if one.hub and one.revision}
+    wanted = [name.removeprefix("local/") for name in names or (*listed, *hubs)]
+    if unknown := sorted(set(wanted) - listed.keys() - hubs.keys()):
+        known = ", ".join((*listed, *hubs))
+        raise InvalidRequest(f"No weight and no model of a hub is called {', '.join(unknown)}. There are: {known}.")
     if not names and not everything:
-        raise InvalidRequest("Name the weights to fetch, or say --all.")
-    wanted = [listed[name] for name in names] if names else list(listed.values())
-    paths = fetch(wanted, settings(data=data).cache)
-    rows = [{"name": weight.name, "path": str(path)} for weight, path in zip(wanted, paths, strict=True)]
+        raise InvalidRequest("Name what to fetch, or say --all.")
+    rows: list[dict[str, str]] = []
+    for name in wanted:
+        output.note(f"fetching {name}")
+        path = fetch_model(*hubs[name]) if name in hubs else fetch([listed[name]], found.cache)[0]
+        rows.append({"name": name, "path": str(path)})
     if json:
         output.document(rows)
     else:
-        output.table(["WEIGHT", "FILE"], [(row["name"], row["path"]) for row in rows], empty="nothing is listed")
+        output.table(["NAME", "PLACE"], [(row["name"], row["path"]) for row in rows], empty="nothing is listed")
 
 
-def _weights(data: Path | None) -> list[dict[str, str | None]]:
+for command in (add, remove, inspect, bench):
+    app.command()(command)
+
+
+def _weights(found: "Settings") -> list[dict[str, str | None]]:
     """The state of every weight in the list that Platemark ships."""
-    from platemark.cli.serve import settings
     from platemark.engine.weights import check as compare
     from platemark.engine.weights import load_weights, place
 
-    cache = settings(data=data).cache
     states = {"good": "ok", "missing": "missing", "changed": "failed"}
     return [
         {
-            "name": found.weight.name,
-            "place": str(place(found.weight, cache)),
-            "state": states[found.state],
-            "revision": f"sha256:{found.weight.sha256}" if found.state == "good" else None,
-            "reason": None if found.state == "good" else found.message,
+            "name": one.weight.name,
+            "place": str(place(one.weight, found.cache)),
+            "state": states[one.state],
+            "revision": f"sha256:{one.weight.sha256}" if one.state == "good" else None,
+            "reason": None if one.state == "good" else one.message,
         }
-        for found in compare(load_weights(), cache)
+        for one in compare(load_weights(), found.cache)
     ]
 
 
-def folders(data: Path | None) -> dict[str, Path]:
-    """The local models that this configuration names, the one that ships with Platemark among them."""
-    from platemark.cli.serve import settings
-    from platemark.engine.folder import POCKET
-
-    configured: dict[str, Path] = settings(data=data).models
-    return {"local/pocket": POCKET, **{f"local/{name}": path for name, path in configured.items()}}
-
-
-def _state(folder: Path) -> dict[str, str | None]:
+def _state(place: "Source") -> dict[str, str | None]:
     from platemark.core.errors import ModelUnavailable
     from platemark.engine.digest import Revisions
     from platemark.engine.folder import read_folder
 
     try:
-        read_folder(folder)
-        return {"state": "ok", "revision": Revisions().of(folder), "reason": None}
+        problems = read_folder(place).problems
+        revision = Revisions().of(place)
     except ModelUnavailable as error:
         return {"state": "failed", "revision": None, "reason": error.detail}
+    # The model itself works, so this is no failure; but whoever put an adapter there should know.
+    return {"state": "note" if problems else "ok", "revision": revision, "reason": " ".join(problems) or None}

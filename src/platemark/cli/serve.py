@@ -56,7 +56,7 @@ def settings(**given: Any) -> Any:
         wrong = [f"{_name(problem['loc'])} {problem['msg'].lower()}" for problem in error.errors()]
         raise Misconfigured(f"The configuration cannot be used: {'; '.join(wrong)}.") from None
     except TOMLDecodeError as error:
-        raise Misconfigured(f"platemark.toml in the data directory is not TOML: {error}.") from error
+        raise Misconfigured(f"platemark.toml or models.toml in the data directory is not TOML: {error}.") from error
     except ValueError as error:
         raise Misconfigured(f"The configuration cannot be read: {error}.") from error
 

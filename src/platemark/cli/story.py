@@ -64,6 +64,8 @@ def _request(record: Mapping[str, Any]) -> Iterator[Row]:
     yield "prompt", request.get("prompt") or "(erased)"
     if request.get("negative_prompt"):
         yield "without", str(request["negative_prompt"])
+    if request.get("operation") not in (None, "text_to_image"):
+        yield "operation", str(request["operation"])
     asked = request.get("requested_model")
     yield (
         "model",
@@ -73,6 +75,8 @@ def _request(record: Mapping[str, Any]) -> Iterator[Row]:
         yield "revision", str(request["model_revision"])
     parameters = {name: value for name, value in _map(request.get("parameters")).items() if value is not None}
     yield "parameters", ", ".join(f"{name} {_plain(value)}" for name, value in parameters.items())
+    for source in map(_map, request.get("inputs") or ()):
+        yield "made from", _words(source.get("image"), source.get("role"))
     for warning in request.get("warnings") or ():
         yield "warning", str(_map(warning).get("message"))
 
@@ -126,6 +130,9 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        entries = [_map(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+        return " + ".join(" ".join(map(_plain, entry.values())) for entry in entries)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

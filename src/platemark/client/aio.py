@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 import httpx2
 
@@ -16,8 +16,10 @@ from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
 from platemark.client.nouns import Page, route
+from platemark.client.pictures import Picture
 from platemark.client.retry import PATIENT, Retry
 from platemark.client.stream import Listener
+from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
 from platemark.core.record import GenerationRecord, Record
@@ -84,6 +86,34 @@ class AsyncClient:
         waiting = Waiting(timeout, on_progress) if wait else None
         steps = generate.generate(self._link.server, prompt, fields, key=key, waiting=waiting)
         return AsyncGeneration(self._link, await self._link.run(steps))
+
+    async def variations(
+        self,
+        of: Picture,
+        *,
+        n: int = 4,
+        strength: float = 0.3,
+        wait: bool = True,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in generate
+        on_progress: Listener | None = None,
+        idempotency_key: str | None = None,
+    ) -> "AsyncGeneration":
+        """Pictures like one that Platemark drew: the same request and seed, its noise moved away by `strength`.
+
+        >>> more = await client.variations(generation.images[0], n=4, strength=0.2)
+
+        `of` is an image, a generation of one image, or an `img_` id. The first picture is the one that it started
+        from; 0 gives the same again, 1 has nothing to do with it.
+        """
+        prompt, again = await self._link.run(request_of(self._link.server, of, n, strength))
+        return await self.generate(
+            prompt,
+            wait=wait,
+            timeout=timeout,
+            on_progress=on_progress,
+            idempotency_key=idempotency_key,
+            **cast("Fields", again),
+        )
 
     async def models(self) -> list[ModelResource]:
         """The models that can be asked for, and what each can do."""

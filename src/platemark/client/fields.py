@@ -1,16 +1,28 @@
-"""The fields of a generation request as keyword arguments, and how they become its JSON body."""
+"""The fields of a generation request and of lists, as keyword arguments."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, Required, TypedDict, cast
 
-from platemark.core.base import JsonObject
-from platemark.core.errors import InvalidRequest
+from platemark.client.pictures import Picture
 
-Source = str | bytes | Path
-"""An `img_…` id, an https URL, a data URI or base64 as text; or encoded image bytes; or a file."""
+
+class Control(TypedDict, total=False):
+    """A ControlNet guide. `preprocess=False`: `image` is the guide itself; `start`, `end`: fractions of the steps."""
+
+    type: Required[str]
+    image: Required[Picture]
+    strength: float
+    start: float
+    end: float
+    preprocess: bool
+
+
+class Lora(TypedDict, total=False):
+    """A LoRA with its scale, 1 when absent."""
+
+    id: Required[str]
+    scale: float
 
 
 class Fields(TypedDict, total=False):
@@ -25,16 +37,23 @@ class Fields(TypedDict, total=False):
     seed: int | None
     n: int
     operation: Literal["text_to_image", "image_to_image", "inpaint", "outpaint", "upscale"]
-    image: Source | None
-    mask: Source | None
+    image: Picture | None
+    mask: Picture | None
     strength: float | None
+    variation: float | None
+    mask_grow: int | None
+    mask_feather: int | None
     left: int | None
     right: int | None
     up: int | None
     down: int | None
-    controls: Sequence[Mapping[str, Any]]
-    loras: Sequence[Mapping[str, Any]]
+    controls: Sequence[Control | Mapping[str, Any]]
+    loras: Sequence[Lora | Mapping[str, Any]]
     scheduler: str | None
+    clip_skip: int | None
+    guidance_rescale: float | None
+    vae: str | None
+    reproducible: bool | None
     lane: Literal["interactive", "batch"]
     user: str | None
     role: str | None
@@ -43,32 +62,6 @@ class Fields(TypedDict, total=False):
     on_unsupported: Literal["error", "drop"]
     output_format: Literal["png", "jpeg", "webp"]
     watermark: bool | None
-
-
-def body(prompt: str, fields: Mapping[str, Any]) -> JsonObject:
-    """The JSON body. Fields that are None are left out, so that the server's defaults hold."""
-    given = {name: _plain(value) for name, value in fields.items() if value is not None}
-    return {"prompt": prompt, **given}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        value = read(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Mapping):
-        return {name: _plain(entry) for name, entry in cast("Mapping[str, Any]", value).items()}
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in cast("Sequence[Any]", value)]
-    return value
-
-
-def read(path: Path) -> bytes:
-    """The bytes of a file. Raises InvalidRequest naming it when it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 class Filters(TypedDict, total=False):

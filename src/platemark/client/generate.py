@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from platemark.client import fields as request_fields
-from platemark.client.effects import Sleep, Steps, now
+from platemark.client import pictures
+from platemark.client.effects import Sleep, Steps, do, now
 from platemark.client.errors import NotFinished, error_of
 from platemark.client.nouns import get, parse, route
 from platemark.client.stream import PAUSE_SECONDS, Listener, Watch
@@ -37,7 +38,9 @@ def submit(
 ) -> Steps[GenerationResource]:
     """POST the request under an idempotency key; with `hold`, ask the server to wait so many seconds for the end."""
     headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
-    call = Call("POST", "/v1/generate", json=request_fields.body(prompt, fields), headers=headers, repeatable=True)
+    body = yield from do(partial(pictures.body, prompt, fields))
+    call = Call("POST", "/v1/generate", headers=headers, repeatable=True)
+    call = replace(call, form=body.form, files=body.files) if body.files else replace(call, json=body.fields)
     if hold is not None:
         # A held call that was cut off would be cut off again: the next one asks only where the generation stands.
         call = replace(

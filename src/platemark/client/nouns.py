@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from platemark.client import fields, files
+from platemark.client import files, pictures
 from platemark.client.effects import Steps, do, next_chunk
 from platemark.client.errors import Damaged, Unreachable, unreachable
 from platemark.client.wire import Call, Server, body_of, perform
@@ -92,8 +92,8 @@ def listing(server: Server, kind: type[B], path: str) -> Steps[list[B]]:
 def send_image(server: Server, kind: type[B], path: str, part: str, source: bytes | Path, name: str | None) -> Steps[B]:
     """POST an encoded image as one part of a form."""
     if isinstance(source, Path):
-        source, name = (yield from do(partial(fields.read, source))), name or source.name
-    call = Call("POST", path, files={part: (name or "image", source, "application/octet-stream")})
+        source, name = (yield from do(partial(pictures.read, source))), name or source.name
+    call = Call("POST", path, files=[(part, (name or "image", source, "application/octet-stream"))])
     return parse(kind, body_of((yield from perform(server, call))))
 
 

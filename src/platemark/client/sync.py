@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 import httpx2
 
@@ -16,8 +16,10 @@ from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
 from platemark.client.nouns import Page, route
+from platemark.client.pictures import Picture
 from platemark.client.retry import PATIENT, Retry
 from platemark.client.stream import Listener
+from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
 from platemark.core.record import GenerationRecord, Record
@@ -82,6 +84,14 @@ class Client:
         ...     "a red house in a green meadow", width=512, seed=7, on_progress=lambda now: print(now.done, now.total)
         ... )
 
+        Pictures to start from are paths, bytes, open files, pictures of Pillow, images of earlier generations, ids or
+        URLs:
+
+        >>> wide = client.generate("a green meadow", operation="outpaint", image="house.png", left=64, right=64)
+        >>> night = client.generate(
+        ...     "a red house at night", operation="inpaint", image=wide.images[0], mask="mask.png", strength=0.8
+        ... )
+
         Returns when the generation has succeeded, or is `held` until a person has looked at it. Raises the error of a
         generation that failed, was blocked or canceled; NotFinished after `timeout` seconds. With `wait=False` it
         returns at once. Every call carries an Idempotency-Key, so that repeats after a lost answer never buy twice;
@@ -91,6 +101,34 @@ class Client:
         waiting = Waiting(timeout, on_progress) if wait else None
         steps = generate.generate(self._link.server, prompt, fields, key=key, waiting=waiting)
         return Generation(self._link, self._link.run(steps))
+
+    def variations(
+        self,
+        of: Picture,
+        *,
+        n: int = 4,
+        strength: float = 0.3,
+        wait: bool = True,
+        timeout: float | None = None,
+        on_progress: Listener | None = None,
+        idempotency_key: str | None = None,
+    ) -> "Generation":
+        """Pictures like one that Platemark drew: the same request and seed, its noise moved away by `strength`.
+
+        >>> more = client.variations(generation.images[0], n=4, strength=0.2)
+
+        `of` is an image, a generation of one image, or an `img_` id. The first picture is the one that it started
+        from; 0 gives the same again, 1 has nothing to do with it.
+        """
+        prompt, again = self._link.run(request_of(self._link.server, of, n, strength))
+        return self.generate(
+            prompt,
+            wait=wait,
+            timeout=timeout,
+            on_progress=on_progress,
+            idempotency_key=idempotency_key,
+            **cast("Fields", again),
+        )
 
     def models(self) -> list[ModelResource]:
         """The models that can be asked for, and what each can do."""

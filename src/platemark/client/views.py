@@ -11,6 +11,7 @@ from platemark.core.resource import (
     ImageModeration,
     ImagePublication,
     ImageResource,
+    InputResource,
     WarningResource,
 )
 
@@ -39,6 +40,11 @@ class GenerationView:
     def parameters(self) -> dict[str, Any]:
         """What is really asked of the model, after defaults and drops: size, steps, guidance, seed."""
         return self.resource.parameters
+
+    @property
+    def inputs(self) -> tuple[InputResource, ...]:
+        """The pictures that it starts from, with their roles; they are images of the project."""
+        return self.resource.inputs
 
     @property
     def warnings(self) -> tuple[WarningResource, ...]:
@@ -93,6 +99,11 @@ class ImageView:
     def sha256(self) -> str:
         """Of the stored file, which `read` checks."""
         return self.resource.sha256
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Ids of the images that it was made from."""
+        return self.resource.parents
 
     @property
     def url(self) -> str | None:

@@ -1,7 +1,7 @@
 """One call to the server: address and key, redirects, retries, errors. The key goes to the server's own origin only."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -38,15 +38,17 @@ _AGENT = _agent()
 class Call:
     """What to send, without the server it goes to.
 
-    `path` is below the base URL. `repeatable`: sending it twice does no more than sending it once. `again` is sent
-    instead from the second time on. `read_timeout`: seconds without a byte of the answer; the client's own when None.
+    `path` is below the base URL. `form` and `files` make a multipart body in place of `json`. `repeatable`: sending it
+    twice does no more than sending it once. `again` is sent instead from the second time on. `read_timeout`: seconds
+    without a byte of the answer; the client's own when None.
     """
 
     method: str
     path: str
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     json: Any = None
-    files: Mapping[str, tuple[str, bytes, str]] | None = None
+    form: Mapping[str, str] | None = None
+    files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     repeatable: bool = False
     stream: bool = False
@@ -73,6 +75,7 @@ class Server:
             url.copy_merge_params(params) if params else url,
             headers=self._headers(call, url),
             json=call.json,
+            data=call.form,
             files=call.files,
             extensions={"timeout": self._timeout(call)},
         )

@@ -73,6 +73,11 @@ class Parameters(Part):
     vae: str | None = None
     reproducible: bool | None = None
 
+    @property
+    def said(self) -> JsonObject:
+        """Those that say something: no nothing and no empty lists, as plain JSON."""
+        return {name: value for name, value in self.model_dump(mode="json", exclude_none=True).items() if value != []}
+
 
 class Input(Part):
     """A picture that a generation starts from: the id of an Image of the project. `index` counts within the role."""

@@ -11,8 +11,8 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 class Capabilities(Part):
     """What one model can honour. Sizes in pixels; `native_size` is what it is drawn at when larger is asked for.
 
-    `controls`, `loras`, `embeddings` (words that a prompt may use) and `vaes` are names; `mask_edges` says that masks can
-    be grown and feathered.
+    `controls`, `loras`, `embeddings` (words that a prompt may use) and `vaes` are names; `mask_edges` says that masks
+    can be grown and feathered.
     """
 
     operations: frozenset[str]

@@ -160,6 +160,14 @@ class Blobs(Protocol):
         ...
 
 
+class Fetch(Protocol):
+    """Reads what lies behind a URL that a stranger chose."""
+
+    async def __call__(self, url: str, /) -> bytes:
+        """The body, bounded in size and time, from public addresses only. Raises FetchRefused."""
+        ...
+
+
 class Provider(Protocol):
     """Makes images for its models. `free_repeat`: asking again costs nothing, so an unknown outcome is repeated."""
 
@@ -290,6 +298,7 @@ class Platform:
     ids: Ids
     store: Store
     blobs: Blobs
+    fetch: Fetch
     jobs: Jobs
     notices: Notices
     budget: Budget

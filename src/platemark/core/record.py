@@ -27,6 +27,15 @@ class RecordImage(Part):
     reason_code: str | None
 
 
+class RecordInput(Part):
+    """A picture that the request started from. `sha256` is of the stored file."""
+
+    role: str
+    index: int
+    image: str
+    sha256: str
+
+
 class RecordRequest(Part):
     """What was asked. Prompt and user are None once erased."""
 
@@ -44,6 +53,7 @@ class RecordRequest(Part):
     text_erased_at: Timestamp | None
     prompt_version: str | None
     parameters: JsonObject
+    inputs: tuple[RecordInput, ...] = ()
     requested_model: str | None
     model: str
     model_revision: str | None

@@ -10,6 +10,8 @@ from platemark.core.model import Operation, OutputFormat
 
 MAX_PROMPT = 20_000
 MAX_SEED = 2**32 - 1
+# Before the SHA-256 of a file part: what stands for its bytes, which never pass through here.
+PART = "part:"
 Lane = Literal["interactive", "batch"]
 ResponseFormat = Literal["url", "b64_json"]
 # C0 and C1 controls but tab and newlines; then the characters that reorder or hide text (Unicode UAX #9).

@@ -52,6 +52,7 @@ class ImageResource(Resource):
     media_type: str
     sha256: str
     created_at: Timestamp
+    parents: tuple[str, ...] = ()
     url: str | None
     url_expires_at: Timestamp | None
     b64_json: str | None = None
@@ -78,6 +79,14 @@ class Links(Resource):
     record: str
 
 
+class InputResource(Resource):
+    """A picture that a generation starts from. `index` counts within the role."""
+
+    role: str
+    index: int
+    image: str
+
+
 class ProgressResource(Resource):
     """`done` of `total` steps of picture `index`."""
 
@@ -97,6 +106,7 @@ class GenerationResource(Resource):
     requested_model: str | None
     lane: str
     parameters: dict[str, Any]
+    inputs: tuple[InputResource, ...] = ()
     tags: dict[str, str] = {}
     warnings: tuple[WarningResource, ...]
     retry_at: Timestamp | None

@@ -6,14 +6,15 @@ from platemark.core.base import JsonObject
 from platemark.core.generation import Parameters, Warning
 from platemark.core.model import Operation
 from platemark.core.money import Cost
+from platemark.core.request import Lane
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One call to a provider: final strings and numbers, one seed per picture. `previews` asks for previews.
 
-    Pictures come decoded and checked, as PNG without metadata, upright: `image` RGB at the source's own size, `mask` L of
-    the same size (255 is drawn anew), `guides` RGB, one for each of `parameters.controls`.
+    Pictures come decoded and checked, as PNG without metadata, upright: `image` RGB at the source's own size, `mask` L
+    of the same size (255 is drawn anew), `guides` RGB, one for each of `parameters.controls`.
     """
 
     model: str
@@ -24,6 +25,7 @@ class Order:
     seeds: tuple[int, ...]
     idempotency_key: str
     previews: bool = False
+    lane: Lane = "interactive"
     image: bytes | None = field(default=None, repr=False)
     mask: bytes | None = field(default=None, repr=False)
     guides: tuple[bytes, ...] = field(default=(), repr=False)
@@ -38,7 +40,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` steps of picture `index`."""
+    """`done` of `total` steps of picture `index`. 0: it waits behind others, and its time has not begun to run."""
 
     done: int
     total: int

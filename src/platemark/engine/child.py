@@ -12,28 +12,23 @@ import queue
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from platemark.core.base import JsonObject
-from platemark.core.errors import (
-    GenerationCanceled,
-    ModelUnavailable,
-    PlatemarkError,
-    ProviderError,
-    ProviderRejected,
-)
+from platemark.core.errors import ModelUnavailable
 from platemark.core.generation import Parameters
-from platemark.core.updates import Order, Picture, Preview, Progress
+from platemark.core.updates import Order
+from platemark.engine.batching import Item, room_for
+from platemark.engine.desk import Canceled, Desk, Tell, Work, failure
 from platemark.engine.folder import capabilities
 from platemark.engine.frames import read_frame, write_frame
+from platemark.engine.source import Source
 
 _PR_SET_PDEATHSIG = 1
-Open = Callable[[JsonObject], Any]
-Draw = Callable[[Any, Order, Callable[[Progress | Preview | Picture], None], Callable[[], bool]], JsonObject]
+Open = Callable[[JsonObject], Work]
 
 
 class Channel:
@@ -41,17 +36,16 @@ class Channel:
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self._source, self._sink = source, sink
-        self.orders: queue.SimpleQueue[JsonObject] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[tuple[float, JsonObject, bytes]] = queue.SimpleQueue()
         self.canceled: set[int] = set()
 
     def listen(self) -> None:
         """Read until the parent is gone, then end this process at once: nobody waits for what it draws."""
         while frame := read_frame(self._source):
-            header = frame[0]
+            header, body = frame
             if header["kind"] == "cancel":
                 self.canceled.add(header["id"])
-            else:
-                self.orders.put(header)
+            self.inbox.put((time.monotonic(), header, body))
         os._exit(0)
 
     def send(self, header: JsonObject, body: bytes = b"") -> None:
@@ -61,90 +55,86 @@ class Channel:
         except OSError:
             os._exit(0)
 
-    def tell(self, id: int, update: Progress | Preview | Picture) -> None:
-        """Send one update of a drawing."""
-        match update:
-            case Progress():
-                facts = {"done": update.done, "total": update.total, "index": update.index}
-                self.send({"kind": "progress", "id": id, "facts": facts})
-            case Preview():
-                facts = {"media_type": update.media_type, "step": update.step, "index": update.index}
-                self.send({"kind": "preview", "id": id, "facts": facts}, update.data)
-            case Picture():
-                facts = {
-                    "media_type": update.media_type,
-                    "index": update.index,
-                    "seed": update.seed,
-                    "flags": update.flags,
-                    "warnings": [warning.model_dump() for warning in update.warnings],
-                }
-                self.send({"kind": "picture", "id": id, "facts": facts}, update.data)
+
+class Libraries:
+    """Work with the real libraries, on the models that the parent named."""
+
+    def __init__(self, opening: JsonObject) -> None:
+        module = import_libraries()
+        torch: Any = importlib.import_module("torch")
+        torch.set_num_threads(opening["threads"])
+        torch.set_num_interop_threads(1)
+        self._drawing: Any = importlib.import_module("platemark.engine.drawing")
+        self._operations: Any = importlib.import_module("platemark.engine.operations")
+        folders = {name: Source.of(place) for name, place in opening["models"].items()}
+        self._pipelines: Any = module.Pipelines(folders, memory=opening["memory"], speed=opening["speed"])
+
+    def key(self, order: Order) -> tuple[Hashable | None, int]:
+        """By the drawing's own words, and by the pixels that are really drawn."""
+        folder = self._pipelines.folder(order.model)
+        width, height = self._operations.plan_of(order, folder).drawn
+        return self._operations.compatibility(order, folder), room_for(width * height, self._pipelines.device)
+
+    def load(self, model: str) -> None:
+        """On the device, at the cost of others."""
+        self._pipelines.get(model)
+
+    def draw(self, items: Sequence[Item], tell: Tell, canceled: Canceled) -> JsonObject:
+        """One call of a pipeline."""
+        loaded = self._pipelines.get(items[0].order.model)
+        with self._pipelines.watched():
+            return self._drawing.draw_batch(loaded, items, tell, canceled)
+
+    def relieve(self, model: str) -> None:
+        """Other models leave the device."""
+        self._pipelines.relieve(model)
+
+    def facts(self) -> JsonObject:
+        """Device, number format and versions."""
+        return self._pipelines.facts()
+
+    def held(self) -> JsonObject:
+        """The models in memory with their bytes, and the limits."""
+        return self._pipelines.held()
+
+    def smallest(self, model: str) -> int:
+        """The least width and height that it draws."""
+        return capabilities(self._pipelines.folder(model)).min_size
 
 
 def main() -> None:
     """Draw what the parent asks for until it is gone."""
-    run(open_pipelines, draw, import_libraries)
+    run(Libraries, import_libraries)
 
 
-def run(opens: Open, draws: Draw, prepares: Callable[[], object] = lambda: None) -> None:
-    """The loop around the functions that need the libraries. `prepares` runs while the parent is still busy."""
+def run(opens: Open, prepares: Callable[[], object] = lambda: None) -> None:
+    """The loop around what needs the libraries. `prepares` runs while the parent is still busy."""
     _die_with(int(sys.argv[-1]))
     channel = _take_over_standard_streams()
     threading.Thread(target=channel.listen, name="parent", daemon=True).start()
     with suppress(ImportError):
         prepares()
-    opening = channel.orders.get()
+    opening = channel.inbox.get()[1]
     try:
-        pipelines = opens(opening)
+        work = opens(opening)
     except ImportError as error:
         refuse(channel, f"The local engine needs {error.name}. Install platemark with its extra: platemark[local].")
         return
-    channel.send({"kind": "ready", "facts": pipelines.facts()})
+    channel.send({"kind": "ready", "facts": work.facts()})
     if opening["warm"]:
-        _warm_up(channel, pipelines, draws, opening["warm"])
+        _warm_up(channel, work, opening["warm"])
+    desk = Desk(channel, work)
     while True:
-        answer(channel, pipelines, draws, channel.orders.get())
+        desk.serve()
 
 
 def refuse(channel: Channel, reason: str) -> None:
     """Answer every order with one reason: this machine cannot draw at all."""
     channel.send({"kind": "ready", "facts": {}})
     while True:
-        _fail(channel, channel.orders.get()["id"], ModelUnavailable(reason))
-
-
-def answer(channel: Channel, pipelines: Any, draws: Draw, request: JsonObject) -> None:
-    """Draw one order and say how it ended. What is not an error of ours becomes one; its traceback goes to the log."""
-    id = request["id"]
-    order = _order(request["order"])
-
-    def canceled() -> bool:
-        return id in channel.canceled
-
-    try:
-        if canceled():
-            raise GenerationCanceled("Canceled before it was started.")
-        pipelines.get(order.model)
-        channel.send({"kind": "started", "id": id})
-        response = draws(pipelines, order, lambda update: channel.tell(id, update), canceled)
-        channel.send({"kind": "done", "id": id, "facts": pipelines.facts() | response})
-    except GenerationCanceled:
-        channel.send({"kind": "canceled", "id": id})
-    except PlatemarkError as error:
-        _fail(channel, id, error)
-    except Exception as error:
-        _fail_unexpectedly(channel, id, error)
-    finally:
-        channel.canceled.discard(id)
-
-
-def draw(
-    pipelines: Any, order: Order, tell: Callable[[Progress | Preview | Picture], None], canceled: Callable[[], bool]
-) -> JsonObject:
-    """Draw one order with the libraries; return the facts of the run."""
-    from platemark.engine.drawing import Drawing
-
-    return Drawing(order, pipelines.get(order.model), tell, canceled).run()
+        header = channel.inbox.get()[1]
+        if header["kind"] == "draw":
+            channel.send(failure(header["id"], ModelUnavailable(reason)))
 
 
 def import_libraries() -> Any:
@@ -157,48 +147,18 @@ def import_libraries() -> Any:
         gc.enable()
 
 
-def open_pipelines(opening: JsonObject) -> Any:
-    """Set the libraries up for the parent's models."""
-    module = import_libraries()
-    torch: Any = importlib.import_module("torch")
-    torch.set_num_threads(opening["threads"])
-    torch.set_num_interop_threads(1)
-    return module.Pipelines({name: Path(folder) for name, folder in opening["models"].items()})
-
-
-def _warm_up(channel: Channel, pipelines: Any, draws: Draw, model: str) -> None:
+def _warm_up(channel: Channel, work: Work, model: str) -> None:
     """Load one model and draw one step, so that the first request does not wait for it. Failing is for that request."""
     try:
-        size = capabilities(pipelines.get(model).folder).min_size
+        work.load(model)
+        size = work.smallest(model)
         parameters = Parameters(width=size, height=size, steps=1, cfg_scale=2.0, seed=0, n=1)
         order = Order(model, "text_to_image", "", None, parameters, (0,), "")
-        draws(pipelines, order, lambda _: None, lambda: False)
+        work.draw([Item(0, order, 0)], lambda _item, _update: None, lambda _item: False)
     except Exception as error:
         channel.send({"kind": "cold", "facts": {"model": model, "reason": f"{type(error).__name__}: {error}"}})
     else:
         channel.send({"kind": "warm", "facts": {"model": model}})
-
-
-def _order(facts: JsonObject) -> Order:
-    typed: JsonObject = {"parameters": Parameters.model_validate(facts["parameters"]), "seeds": tuple(facts["seeds"])}
-    return Order(**(facts | typed))
-
-
-def _fail(channel: Channel, id: int, error: PlatemarkError) -> None:
-    channel.send({"kind": "failed", "id": id, "code": error.code, "detail": error.detail})
-
-
-def _fail_unexpectedly(channel: Channel, id: int, error: Exception) -> None:
-    if _out_of_memory(error):
-        advice = "Ask for a smaller size or fewer pictures at once, or draw on a machine with more memory."
-        _fail(channel, id, ProviderRejected(f"This picture does not fit into the memory of the engine. {advice}"))
-    else:
-        traceback.print_exc()
-        _fail(channel, id, ProviderError(f"The engine could not draw this ({type(error).__name__}); its log says why."))
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error)
 
 
 def _take_over_standard_streams() -> Channel:

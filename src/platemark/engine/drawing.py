@@ -1,9 +1,8 @@
-"""Draws one order with a loaded model: steps, previews, cancelling, warnings, and the finished pictures as PNG."""
+"""Draws a batch of pictures with a loaded model, from orders to finished PNGs: one path for all operations."""
 
-import io
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,171 +10,188 @@ from PIL import Image
 from torch import Tensor
 
 from platemark.core.base import JsonObject
-from platemark.core.errors import GenerationCanceled
-from platemark.core.generation import Warning
+from platemark.core.errors import GenerationCanceled, InvalidRequest
 from platemark.core.updates import Order, Picture, Preview, Progress
-from platemark.engine.enlarge import fit
-from platemark.engine.folder import Folder
-from platemark.engine.pipelines import Loaded
-from platemark.engine.previews import MEDIA_TYPE, Previews
-from platemark.engine.sizes import Plan, direct, near_native
-from platemark.engine.words import unknown_words
+from platemark.engine.adapters import controlnets_of, vae_of, with_adapters
+from platemark.engine.batching import Item
+from platemark.engine.finishing import faults, finished, warnings_of
+from platemark.engine.loaded import Loaded
+from platemark.engine.operations import rescale_of, scene_of, schedule_of, strength_of, tensor_of
+from platemark.engine.prompts import encode, not_read
+from platemark.engine.rows import base_of, row_of, tile_rows
+from platemark.engine.running import Run, Settings, denoiser_of, pipeline_for
+from platemark.engine.shelf import drop_extras
+from platemark.engine.tiling import canvas_of, enlarged, refines
+from platemark.engine.watching import Tell, Watcher
 
-# More at once takes more memory and, on a processor, hardly less time.
-_BATCH = 4
-_BLACK = 2 / 255
-_PROGRESS_SECONDS = 0.05
-Tell = Callable[[Progress | Preview | Picture], None]
+Canceled = Callable[[Item], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """One order on its way."""
+def draw_batch(loaded: Loaded, items: Sequence[Item], tell: Tell, canceled: Canceled) -> JsonObject:
+    """Draw all pictures of `items`, whose orders have one key of `compatibility`; return the facts of the run.
 
-    order: Order
-    loaded: Loaded
-    tell: Tell
-    canceled: Callable[[], bool]
+    A canceled picture leaves within a step, and the others stay as they are. Raises GenerationCanceled when none is
+    left, Unsupported for a LoRA or clip_skip that does not fit the model; lack of memory is the caller's to handle.
+    """
+    began = time.monotonic()
+    batch = Batch(loaded, items, tell, canceled)
+    pictures = batch.draw()
+    drawn = time.monotonic()
+    batch.finish(pictures)
+    return batch.facts() | {
+        "drawing_ms": round((drawn - began) * 1000),
+        "finishing_ms": round((time.monotonic() - drawn) * 1000),
+    }
 
-    def run(self) -> JsonObject:
-        """Draw every picture; return the facts of the run. Raises GenerationCanceled within one step."""
-        began = time.monotonic()
-        plan, warnings = plan_of(self.order, self.loaded.folder), self._warnings()
-        drawing_seconds = 0.0
-        for first in range(0, len(self.order.seeds), _BATCH):
-            batch_began = time.monotonic()
-            pictures = self._batch(first, plan)
-            drawing_seconds += time.monotonic() - batch_began
-            for index, picture in enumerate(pictures, first):
-                self.tell(self._finish(index, picture, plan, warnings))
+
+class Batch:
+    """Pictures of one key on their way. They are known by their places in `items`."""
+
+    def __init__(self, loaded: Loaded, items: Sequence[Item], tell: Tell, canceled: Canceled) -> None:
+        self._loaded, self._items, self._tell, self._canceled = loaded, items, tell, canceled
+        self._order, self._folder = items[0].order, loaded.folder
+        orders = {id(item.order): item.order for item in items}
+        self._scenes = {key: scene_of(order, self._folder) for key, order in orders.items()}
+        self._warnings = {key: warnings_of(order, self._scenes[key], self._folder) for key, order in orders.items()}
+        self._pipeline: Any = None
+
+    def draw(self) -> dict[int, Tensor]:
+        """Pictures (3, height, width) in 0 to 1 by place, without those that were canceled."""
+        places = self._left(range(len(self._items)))
+        if not places:
+            raise GenerationCanceled("Canceled before it was started.")
+        if not self._needs_model():
+            return {place: tensor_of(self._unchanged(self._items[place].order))[0] for place in places}
+        pictures = self._adapted(places, self._tell)
+        broken = self._left(place for place, picture in pictures.items() if faults(picture))
+        if broken and self._pipeline.vae.dtype != torch.float32:
+            pictures |= self._again(broken)
+        return pictures
+
+    def finish(self, pictures: dict[int, Tensor]) -> None:
+        """Tell each picture, unless nobody asks for it any more. Raises GenerationCanceled when that are all."""
+        told = False
+        for place, picture in pictures.items():
+            item = self._items[place]
+            if self._canceled(item):
+                continue
+            key = id(item.order)
+            warnings = self._warnings[key]
+            self._tell(item, finished(item.order, item.index, picture, self._scenes[key], self._folder, warnings))
+            told = True
+        if not told:
+            raise GenerationCanceled("Canceled while it was being drawn.")
+
+    def facts(self) -> JsonObject:
+        """What the record of an attempt keeps."""
+        parts, drawn = self._loaded.parts, self._scenes[id(self._order)].plan.drawn
         return {
-            "pipeline": self.loaded.folder.family.pipeline,
-            "scheduler": self.order.parameters.scheduler or type(self.loaded.parts.scheduler).__name__,
-            "drawn_at": f"{plan.drawn[0]}x{plan.drawn[1]}",
-            "drawing_ms": round(drawing_seconds * 1000),
-            "finishing_ms": round((time.monotonic() - began - drawing_seconds) * 1000),
+            "pipeline": type(self._pipeline or parts).__name__,
+            "scheduler": self._order.parameters.scheduler or type(parts.scheduler).__name__,
+            "drawn_at": f"{drawn[0]}x{drawn[1]}",
+            "batch": len(self._items),
         }
 
-    def _batch(self, first: int, plan: Plan) -> Tensor:
-        """Pictures (count, 3, height, width) of the next seeds, as floats in 0 to 1; NaN where the model failed."""
-        order, asked = self.order, self.order.parameters
-        seeds = order.seeds[first : first + _BATCH]
-        pipeline = self.loaded.for_request(asked.scheduler)
-        options: JsonObject = {}
-        if self.loaded.folder.family.guidance_rescale:
-            options["guidance_rescale"] = self.loaded.folder.declared.guidance_rescale
-        result = pipeline(
-            prompt=[order.prompt] * len(seeds),
-            negative_prompt=[order.negative_prompt or ""] * len(seeds),
-            num_inference_steps=asked.steps,
-            guidance_scale=asked.cfg_scale,
-            width=plan.drawn[0],
-            height=plan.drawn[1],
-            # On the CPU everywhere, so that a seed means the same noise on every device.
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            output_type="pt",
-            callback_on_step_end=self._on_step(first, Previews(self.loaded)),
-            **options,
+    def _left(self, places: Iterable[int]) -> list[int]:
+        return [place for place in places if not self._canceled(self._items[place])]
+
+    def _needs_model(self) -> bool:
+        """False when what comes out is the source."""
+        if self._order.operation == "upscale":
+            return refines(self._order, self._folder)
+        return strength_of(self._order, self._folder) > 0
+
+    def _unchanged(self, order: Order) -> Image.Image:
+        """The source at the size of the result."""
+        source, asked = self._scenes[id(order)].source, order.parameters
+        if source is None:
+            raise InvalidRequest(f"{order.operation} does not work without image. Send a picture as image.")
+        return enlarged(source, asked.width, asked.height, self._folder) if order.operation == "upscale" else source
+
+    def _adapted(self, places: Sequence[int], tell: Tell) -> dict[int, Tensor]:
+        """Draw with the LoRAs, ControlNets and autoencoder that are asked for."""
+        loaded, asked = self._loaded, self._order.parameters
+        with with_adapters(loaded, asked.loras) as adapted:
+            for warnings in self._warnings.values():
+                warnings += [warning for warning in adapted.warnings if warning not in warnings]
+            controlnet = controlnets_of(loaded, [use.type for use in asked.controls]) if asked.controls else None
+            vae = vae_of(loaded, asked.vae) if asked.vae else None
+            self._pipeline = pipeline_for(loaded, asked.scheduler, controlnet, vae)
+            return self._tiled(places, tell) if self._order.operation == "upscale" else self._together(places, tell)
+
+    def _again(self, places: Sequence[int]) -> dict[int, Tensor]:
+        """In float32, where what overflowed may fit. Nobody is told of its steps: they were told once."""
+        # Prompts and adapters at hand are of the other number format, and may be what is broken.
+        drop_extras(self._loaded)
+        with self._loaded.in_float32(), suppress(GenerationCanceled):
+            try:
+                return self._adapted(places, _tell_nobody)
+            finally:
+                drop_extras(self._loaded)
+        return {}
+
+    def _together(self, places: Sequence[int], tell: Tell) -> dict[int, Tensor]:
+        """All pictures in one run."""
+        items = [self._items[place] for place in places]
+        keys = dict.fromkeys(id(item.order) for item in items)
+        bases = {key: base_of(self._scenes[key], self._pipeline) for key in keys}
+        rows = [
+            row_of(item.order, item.index, self._scenes[key], bases[key], self._pipeline)
+            for item in items
+            for key in [id(item.order)]
+        ]
+        run = Run(self._pipeline, rows, self._settings(items, self._scenes[id(self._order)].plan.drawn))
+        drawn = run(lambda row: self._canceled(items[row]), Watcher(self._loaded, items, tell))
+        return {places[row]: picture for row, picture in drawn.items()}
+
+    def _tiled(self, places: Sequence[int], tell: Tell) -> dict[int, Tensor]:
+        """One picture after the other, each in as many runs as its tiles need."""
+        pictures: dict[int, Tensor] = {}
+        for place in places:
+            with suppress(GenerationCanceled):
+                pictures[place] = self._tiled_one(self._items[place], tell)
+        return pictures
+
+    def _tiled_one(self, item: Item, tell: Tell) -> Tensor:
+        canvas = canvas_of(self._unchanged(item.order), self._folder)
+        rows = tile_rows(item.order, item.index, canvas, self._pipeline)
+        runs = [rows[first : first + canvas.at_once] for first in range(0, len(rows), canvas.at_once)]
+        watch = Watcher(self._loaded, [item] * canvas.at_once, tell, parts=len(runs))
+        drawn: list[Tensor] = []
+        for part in runs:
+            run = Run(self._pipeline, part, self._settings([item] * len(part), (canvas.side, canvas.side)))
+            drawn += run(lambda _: self._canceled(item), watch).values()
+            watch.next_part()
+        return canvas.blend(drawn)[:, : item.order.parameters.height, : item.order.parameters.width]
+
+    def _settings(self, items: Sequence[Item], size: tuple[int, int]) -> Settings:
+        asked, strength = self._order.parameters, strength_of(self._order, self._folder)
+        steps, skipped = schedule_of(asked.steps, strength)
+        return Settings(
+            width=size[0],
+            height=size[1],
+            steps=steps,
+            skipped=skipped,
+            from_noise=strength == 1,
+            cfg_scale=asked.cfg_scale,
+            rescale=rescale_of(self._order, self._folder),
+            controls=asked.controls,
+            words=self._read(items),
         )
-        return result.images.float().cpu()
 
-    def _on_step(self, first: int, previews: Previews) -> Callable[..., JsonObject]:
-        last = float("-inf")
-
-        def step(pipeline: Any, index: int, _timestep: Any, tensors: JsonObject) -> JsonObject:
-            if self.canceled():
-                raise GenerationCanceled("Canceled while it was being drawn.")
-            nonlocal last
-            total, now = pipeline.num_timesteps, time.monotonic()
-            # Quick steps are told together: every message takes a moment of a core that draws.
-            if now - last >= _PROGRESS_SECONDS or index + 1 == total:
-                last = now
-                self.tell(Progress(done=index + 1, total=total, index=first))
-            if self.order.previews and index + 1 < total and previews.due():
-                data = previews.make(pipeline, tensors["latents"])
-                self.tell(Preview(data=data, media_type=MEDIA_TYPE, step=index + 1, index=first))
-            return tensors
-
-        return step
-
-    def _finish(self, index: int, picture: Tensor, plan: Plan, warnings: tuple[Warning, ...]) -> Picture:
-        codes: list[str] = []
-        if not bool(torch.isfinite(picture).all()):
-            picture = torch.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0)
-            codes.append("broken_numbers")
-        if float(picture.max()) <= _BLACK:
-            codes.append("black_picture")
-        if plan.resized:
-            picture = fit(picture, plan, self.loaded.folder.declared.upscale or "lanczos")
-        return Picture(
-            data=_png(picture),
-            media_type="image/png",
-            index=index,
-            seed=self.order.seeds[index],
-            warnings=warnings,
-            flags={"reason_codes": codes} if codes else {},
-        )
-
-    def _warnings(self) -> tuple[Warning, ...]:
-        folder = self.loaded.folder
-        found = (
-            _resized(self.order.model, plan_of(self.order, folder)),
-            _beyond_vocabulary(self.order, folder),
-            self._too_long("prompt", self.order.prompt),
-            self._too_long("negative_prompt", self.order.negative_prompt or ""),
-        )
-        return tuple(warning for warning in found if warning)
-
-    def _too_long(self, field: str, text: str) -> Warning | None:
-        """The first encoder's limit: text past it does not reach the model."""
-        tokenizer = self.loaded.parts.tokenizer
-        excess = len(tokenizer(text, truncation=False).input_ids) - tokenizer.model_max_length
-        if excess <= 0:
-            return None
-        return Warning(
-            code="prompt_truncated",
-            field=field,
-            message=f"{self.order.model} reads {tokenizer.model_max_length} tokens of the {field}; the last {excess} "
-            "were ignored. Say what matters first, in fewer words.",
-        )
+    def _read(self, items: Sequence[Item]) -> JsonObject:
+        """The prompts as a pipeline takes them; what of them is not read is said."""
+        asked, denoiser = self._order.parameters, denoiser_of(self._pipeline)
+        guided = asked.cfg_scale > 1 and not denoiser.config.get("time_cond_proj_dim")
+        negatives = [item.order.negative_prompt for item in items] if guided else None
+        found = encode(self._loaded, [item.order.prompt for item in items], negatives, asked.clip_skip)
+        for field, readings in (("prompt", found.readings), ("negative_prompt", found.negative_readings)):
+            for item, reading in zip(items, readings, strict=False):
+                warning, known = not_read(item.order.model, field, reading), self._warnings[id(item.order)]
+                if warning and warning not in known:
+                    known.append(warning)
+        return found.options()
 
 
-def plan_of(order: Order, folder: Folder) -> Plan:
-    """A model that declares an upscale step is drawn near its native size; any other at the size asked for."""
-    width, height = order.parameters.width, order.parameters.height
-    if folder.declared.upscale is None:
-        return direct(width, height)
-    return near_native(width, height, native=folder.native, grid=folder.grid)
-
-
-def _resized(model: str, plan: Plan) -> Warning | None:
-    drawn, asked = ("×".join(map(str, size)) for size in (plan.drawn, plan.asked))
-    if plan.drawn == plan.asked:
-        return None
-    if plan.covering[0] < plan.drawn[0]:
-        return Warning(code="reduced", message=f"drawn at {drawn}, the size of {model}, and reduced to {asked}")
-    return Warning(
-        code="enlarged",
-        message=f"drawn at {drawn} and enlarged to {asked}: {model} draws no larger, and enlarging adds no detail",
-    )
-
-
-def _beyond_vocabulary(order: Order, folder: Folder) -> Warning | None:
-    unknown = unknown_words(order.prompt, folder.words) if folder.words is not None else 0
-    if not unknown:
-        return None
-    return Warning(
-        code="small_model",
-        field="prompt",
-        message=f"{order.model} is a very small model: {unknown} of this prompt's words mean nothing to it. For any "
-        "subject, name a Stable Diffusion folder (diffusers layout, safetensors) in the setting `models`, such as "
-        'PLATEMARK_MODELS=\'{"sd": "/models/sd"}\', and ask for local/sd.',
-    )
-
-
-def _png(picture: Tensor) -> bytes:
-    """Compressed lightly: the picture is encoded again when it is sealed."""
-    pixels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+def _tell_nobody(_item: Item, _update: Progress | Preview | Picture) -> None:
+    pass

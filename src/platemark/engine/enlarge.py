@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from platemark.engine.folder import Upscale
+from platemark.engine.declaration import Upscale
 from platemark.engine.sizes import Plan
 
 # A step in colour of this size (of 1) per pixel counts as an edge in full.

@@ -1,23 +1,26 @@
-"""What a diffusers folder is, read from its own configuration files without loading anything."""
+"""What a model is, read from its own configuration files and headers without loading anything."""
 
-import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from pydantic import ValidationError
-
-from platemark.core.base import JsonObject, Part
+from platemark.core.base import JsonObject
 from platemark.core.errors import ModelUnavailable
 from platemark.core.model import Capabilities
+from platemark.engine.adapter_files import Adapters, Base, find_adapters
+from platemark.engine.declaration import Declaration, read_declaration, read_json
+from platemark.engine.headers import printable
+from platemark.engine.licence import Licence, find_licence
+from platemark.engine.parts import check_part, has_weights, part_variant, read_parts
+from platemark.engine.single_file import Checkpoint, check_denoiser, configured, left_out
+from platemark.engine.source import Source
 from platemark.engine.vetting import vet
 from platemark.engine.words import read_words
 
 # The model that ships with Platemark; see MODEL_CARD.md in it.
 POCKET = Path(__file__).parent / "pocket"
-DECLARATION = "platemark.json"
-Upscale = Literal["flat_art", "lanczos"]
 
 # Scheduler names of the field; the engine maps them to classes (schedulers.py).
 DIFFUSION_SCHEDULERS = (
@@ -56,32 +59,24 @@ FAMILIES = {
         Family("StableDiffusion3Pipeline", "transformer", 28, 7.0, FLOW_SCHEDULERS, guidance_rescale=False),
     )
 }
-# Parts that the engine leaves out: what a picture may show is decided outside of the pipeline.
-LEFT_OUT = frozenset({"feature_extractor", "image_encoder", "requires_safety_checker", "safety_checker"})
-_LIBRARIES = frozenset({"diffusers", "transformers"})
-_CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json")
-
-
-class Declaration(Part):
-    """`platemark.json` in a model folder: what its configuration files do not say. Sizes in pixels."""
-
-    description: str = ""
-    licence: str | None = None
-    licence_note: str | None = None
-    steps: int | None = None
-    cfg_scale: float | None = None
-    guidance_rescale: float = 0.0
-    default_size: int | None = None
-    max_size: int | None = None
-    max_count: int = 4
-    upscale: Upscale | None = None
-    words: str | None = None
+# What a folder of another task says; the operations are made of the same parts.
+_SAME_PARTS = {
+    f"{family.removesuffix('Pipeline')}{task}Pipeline": family for family in FAMILIES for task in ("Img2Img", "Inpaint")
+}
+_ON_PICTURES = frozenset({"inpaint", "outpaint"})
+_ALL = _ON_PICTURES | {"text_to_image", "image_to_image", "upscale"}
+# Bounds of one request, as core.request has them.
+_MAX_CONTROLS, _MAX_LORAS = 8, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A vetted model. `native` is the side it was trained at, `multiple` what its sizes must be divisible by, and
     `grid` what its inner sizes divide evenly by. `words` are all that it knows, when it says so.
+
+    Adapters: LoRA id to file, embedding token (`<name>`) to file, control type to folder, autoencoder name to folder.
+    `inpaint`: its UNet takes mask and masked picture as further channels. `single_file`: the checkpoint that holds all
+    weights; `path` is then the folder of its configuration files. `problems`: adapters that were left out, and why.
     """
 
     path: Path
@@ -93,6 +88,14 @@ class Folder:
     absent: tuple[str, ...]
     declared: Declaration
     words: frozenset[str] | None
+    loras: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    embeddings: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    controlnets: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    vaes: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    inpaint: bool = False
+    single_file: Path | None = None
+    licence: Licence = field(default_factory=Licence)
+    problems: tuple[str, ...] = ()
 
     @property
     def default_size(self) -> int:
@@ -100,37 +103,76 @@ class Folder:
         return self.declared.default_size or self.native
 
 
-def read_folder(path: Path) -> Folder:
-    """Vet and describe a diffusers folder. Raises ModelUnavailable naming the file and what to do."""
+def read_folder(place: Path | Source) -> Folder:
+    """Vet and describe a diffusers folder or a checkpoint. Raises ModelUnavailable naming the file and what to do."""
+    source = Source.of(place)
+    if source.missing:
+        raise ModelUnavailable(source.missing)
+    checkpoint = configured(source) if source.is_file else None
+    path = source.config if checkpoint and source.config else source.path
     vet(path)
-    index = _json(path / "model_index.json")
+    index = read_json(path / "model_index.json")
     family = _family(path, index)
-    parts = {
-        name: cast("list[Any]", part) for name, part in index.items() if isinstance(part, list) and name not in LEFT_OUT
-    }
-    absent = tuple(sorted(name for name, part in parts.items() if part == [None, None]))
-    variants = {_part_variant(path, name, part) for name, part in parts.items() if name not in absent}
-    declared = _declaration(path)
-    denoiser, vae = _json(path / family.denoiser / "config.json"), _json(path / "vae" / "config.json")
-    try:
-        factor = _vae_factor(vae)
-        step = factor * int(denoiser.get("patch_size", 1))
-        return Folder(
-            path=path,
-            family=family,
-            native=_sample_size(denoiser) * factor,
-            multiple=math.lcm(8, step),
-            grid=math.lcm(8, step << max(0, len(denoiser.get("down_block_types", ())) - 1)),
-            variant="fp16" if "fp16" in variants else None,
-            absent=absent,
-            declared=declared,
-            words=read_words(path / declared.words) if declared.words else None,
-        )
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    if checkpoint:
+        check_denoiser(checkpoint, path, family.pipeline, family.denoiser)
+    parts = read_parts(index)
+    absent = frozenset(name for name, part in parts.items() if part == [None, None])
+    if checkpoint:
+        absent |= left_out(checkpoint, path, parts, absent)
+    if "text_encoder" in absent:
         raise ModelUnavailable(
-            f"The configuration files of {path} do not fit together ({type(error).__name__}: {error}). "
+            f"{printable(source.path)} has no first text encoder: it refines the pictures of another model and cannot "
+            "draw alone. Name its base model."
+        )
+    present = {name: part for name, part in parts.items() if name not in absent}
+    for name, part in present.items():
+        check_part(path, name, part)
+    variants: set[str | None] = {
+        part_variant(path / name, str(part[1]))
+        for name, part in present.items()
+        if checkpoint is None or has_weights(path / name)
+    }
+    try:
+        return _describe(source, path, family, checkpoint, absent, "fp16" if "fp16" in variants else None)
+    except (KeyError, TypeError, ValueError, LookupError, OSError) as error:
+        raise ModelUnavailable(
+            f"The configuration files of {printable(path)} do not fit together ({type(error).__name__}: {error}). "
             "Fetch the folder again from where it came from."
         ) from error
+
+
+def _describe(
+    source: Source,
+    path: Path,
+    family: Family,
+    checkpoint: Checkpoint | None,
+    absent: frozenset[str],
+    variant: str | None,
+) -> Folder:
+    declared = read_declaration(path)
+    denoiser, vae = read_json(path / family.denoiser / "config.json"), read_json(path / "vae" / "config.json")
+    factor = _vae_factor(vae)
+    step = factor * int(denoiser.get("patch_size", 1))
+    adapters: Adapters = find_adapters(source, _base(path, family, denoiser, vae))
+    return Folder(
+        path=path,
+        family=family,
+        native=_sample_size(denoiser) * factor,
+        multiple=math.lcm(8, step),
+        grid=math.lcm(8, step << max(0, len(denoiser.get("down_block_types", ())) - 1)),
+        variant=variant,
+        absent=tuple(sorted(absent)),
+        declared=declared,
+        words=read_words(path / declared.words) if declared.words else None,
+        loras=adapters.loras,
+        embeddings=adapters.embeddings,
+        controlnets=adapters.controlnets,
+        vaes=adapters.vaes,
+        problems=tuple(adapters.problems),
+        inpaint=_is_inpaint(path, denoiser, vae),
+        single_file=source.path if checkpoint else None,
+        licence=_licence(declared, path, checkpoint),
+    )
 
 
 def capabilities(folder: Folder) -> Capabilities:
@@ -139,7 +181,7 @@ def capabilities(folder: Folder) -> Capabilities:
     enlarges = declared.upscale is not None
     smallest = max(folder.multiple, _round(folder.native / 4, folder.multiple))
     return Capabilities(
-        operations=frozenset({"text_to_image"}),
+        operations=_ON_PICTURES if folder.inpaint else _ALL,
         min_size=min(64, folder.native) if enlarges else smallest,
         max_size=declared.max_size or _round(2 * folder.native, folder.multiple),
         size_multiple=8 if enlarges else folder.multiple,
@@ -150,6 +192,17 @@ def capabilities(folder: Folder) -> Capabilities:
         default_cfg_scale=family.cfg_scale if declared.cfg_scale is None else declared.cfg_scale,
         max_count=declared.max_count,
         schedulers=family.schedulers,
+        controls=tuple(sorted(folder.controlnets)),
+        max_controls=_MAX_CONTROLS if folder.controlnets else 0,
+        loras=tuple(sorted(folder.loras)),
+        max_loras=_MAX_LORAS if folder.loras else 0,
+        embeddings=tuple(sorted(folder.embeddings)),
+        vaes=tuple(sorted(folder.vaes)),
+        clip_skip=family.denoiser == "unet",
+        guidance_rescale=family.guidance_rescale,
+        variation=True,
+        mask_edges=True,
+        reproducible=True,
         previews=True,
     )
 
@@ -158,62 +211,56 @@ def _round(value: float, multiple: int) -> int:
     return int(value // multiple) * multiple
 
 
-def _json(path: Path) -> JsonObject:
-    try:
-        value: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ModelUnavailable(
-            f"{path} is missing, so this is not a complete diffusers folder. Fetch the whole folder, or correct its "
-            "path in the setting `models`."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelUnavailable(f"{path} cannot be read as JSON ({type(error).__name__}). Fetch it again.") from error
-    if not isinstance(value, dict):
-        raise ModelUnavailable(f"{path} is not a JSON object. Fetch it again.")
-    return cast("JsonObject", value)
-
-
 def _family(path: Path, index: JsonObject) -> Family:
     name = index.get("_class_name")
-    if isinstance(name, str) and name in FAMILIES:
-        return FAMILIES[name]
+    if isinstance(name, str) and (known := _SAME_PARTS.get(name, name)) in FAMILIES:
+        return FAMILIES[known]
     raise ModelUnavailable(
         f"{path / 'model_index.json'} asks for the pipeline {name!r}, which is not run here. "
         f"Pipelines that are: {', '.join(FAMILIES)}."
     )
 
 
-def _part_variant(path: Path, name: str, part: list[Any]) -> str | None:
-    """Check one component; say whether its weights exist only as their fp16 variant."""
-    if len(part) != 2 or part[0] not in _LIBRARIES:
-        raise ModelUnavailable(
-            f"{path / 'model_index.json'} takes {name!r} from {part[:1]}; only diffusers and transformers are used."
-        )
-    place = path / name
-    if not any((place / config).is_file() for config in _CONFIGS):
-        raise ModelUnavailable(f"{place} has no configuration file. Fetch the whole folder again.")
-    if not (place / "config.json").is_file():
-        return None
-    weights = sorted(file.name for file in place.glob("*.safetensors"))
-    if not weights:
-        raise ModelUnavailable(f"{place} holds no .safetensors file. Fetch the safetensors edition of this model.")
-    return "fp16" if all(".fp16." in weight or ".fp16-" in weight for weight in weights) else None
+def _base(path: Path, family: Family, denoiser: JsonObject, vae: JsonObject) -> Base:
+    context: Any = denoiser.get("joint_attention_dim" if family.denoiser == "transformer" else "cross_attention_dim")
+    configs = (path / part / "config.json" for part in ("text_encoder", "text_encoder_2", "text_encoder_3"))
+    encoders = [read_json(config) for config in configs if config.is_file()]
+    widths = [encoder.get("hidden_size") or encoder.get("d_model") for encoder in encoders]
+    return Base(
+        denoiser=family.denoiser,
+        context=context if isinstance(context, int) else None,
+        widths=frozenset(width for width in widths if isinstance(width, int)),
+        latents=int(vae.get("latent_channels", 4)),
+    )
 
 
-def _declaration(path: Path) -> Declaration:
-    if not (path / DECLARATION).is_file():
-        return Declaration()
-    try:
-        return Declaration.model_validate(_json(path / DECLARATION))
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, problem["loc"])) for problem in error.errors()}))
-        raise ModelUnavailable(f"{path / DECLARATION} has unknown or wrong fields: {fields}. Correct them.") from error
+def _licence(declared: Declaration, path: Path, checkpoint: Checkpoint | None) -> Licence:
+    """What the operator declared, else what the makers wrote."""
+    if declared.licence:
+        return Licence(declared.licence, declared.licence_note)
+    if checkpoint:
+        # The configuration's licence is not that of the weights.
+        said = checkpoint.header.metadata.get("modelspec.license", "")
+        return Licence(printable(said)[:200] or None, declared.licence_note)
+    found = find_licence(path)
+    return Licence(found.name, declared.licence_note or found.note)
 
 
 def _vae_factor(vae: JsonObject) -> int:
     """How many pixels a side one latent cell stands for, as diffusers counts it."""
     blocks = vae.get("block_out_channels") or vae["decoder_block_out_channels"]
     return 2 ** (len(blocks) - 1)
+
+
+def _is_inpaint(path: Path, denoiser: JsonObject, vae: JsonObject) -> bool:
+    """Whether mask and masked picture go in beside the latents: 9 channels where 4 are drawn."""
+    channels, latents = int(denoiser["in_channels"]), int(vae.get("latent_channels", 4))
+    if channels in (latents, 2 * latents + 1):
+        return channels != latents
+    raise ModelUnavailable(
+        f"{path} takes {channels} channels where its autoencoder has {latents}: it was trained for a task that is not "
+        f"run here. Models with {latents} or {2 * latents + 1} channels are."
+    )
 
 
 def _sample_size(denoiser: JsonObject) -> int:

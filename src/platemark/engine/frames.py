@@ -2,13 +2,19 @@
 
 import json
 import struct
+from dataclasses import fields
 from typing import BinaryIO, cast
 
 from platemark.core.base import JsonObject
+from platemark.core.errors import ProviderRejected
+from platemark.core.generation import Parameters
+from platemark.core.updates import Order
 
 _LENGTHS = struct.Struct(">II")
 MAX_HEADER = 4 * 1024 * 1024
 MAX_BODY = 512 * 1024 * 1024
+_PICTURES = ("image", "mask", "guides")
+_WORDS = tuple(one.name for one in fields(Order) if one.name not in _PICTURES)
 
 
 class BadFrame(Exception):
@@ -40,3 +46,37 @@ def read_frame(stream: BinaryIO) -> tuple[JsonObject, bytes] | None:
     if not isinstance(header, dict):
         raise BadFrame("a header that is not an object")
     return cast("JsonObject", header), body
+
+
+def pack(order: Order, most: int = MAX_BODY) -> tuple[JsonObject, bytes]:
+    """An order as a header of words and lengths, and a body of its pictures.
+
+    Raises ProviderRejected when they have more than `most` bytes.
+    """
+    pictures = {name: part for name in ("image", "mask") if (part := getattr(order, name)) is not None}
+    lengths: JsonObject = {name: len(part) for name, part in pictures.items()}
+    lengths["guides"] = [len(guide) for guide in order.guides]
+    body = b"".join((*pictures.values(), *order.guides))
+    if len(body) > most:
+        raise ProviderRejected(
+            f"The pictures of this request have {len(body) >> 20} MB together; the engine takes {most >> 20} MB. "
+            "Send smaller pictures, or fewer of them."
+        )
+    words = {name: getattr(order, name) for name in _WORDS}
+    return words | {"parameters": order.parameters.model_dump(mode="json"), "lengths": lengths}, body
+
+
+def unpack(header: JsonObject, body: bytes) -> Order:
+    """The order of `pack`."""
+    words, lengths = {name: header[name] for name in _WORDS}, header["lengths"]
+    words["parameters"] = Parameters.model_validate_json(json.dumps(header["parameters"]))
+    words["seeds"] = tuple(header["seeds"])
+    rest = memoryview(body)
+    for name in ("image", "mask"):
+        if name in lengths:
+            words[name], rest = bytes(rest[: lengths[name]]), rest[lengths[name] :]
+    guides: list[bytes] = []
+    for length in lengths["guides"]:
+        guides.append(bytes(rest[:length]))
+        rest = rest[length:]
+    return Order(**words, guides=tuple(guides))

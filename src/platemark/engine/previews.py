@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from platemark.engine.pipelines import Loaded
+from platemark.engine.loaded import Loaded
 
 SECONDS_BETWEEN = 0.25
 MEDIA_TYPE = "image/jpeg"
@@ -31,9 +31,9 @@ class Previews:
         self._next = now + SECONDS_BETWEEN
         return True
 
-    def make(self, pipeline: Any, latents: Tensor) -> bytes:
-        """JPEG of the first picture of the batch, at most 256 pixels a side."""
-        estimate = _clean_estimate(pipeline.scheduler, latents)[:1]
+    def make(self, pipeline: Any, latents: Tensor, row: int) -> bytes:
+        """JPEG of one picture of the batch, at most 256 pixels a side."""
+        estimate = _clean_estimate(pipeline.scheduler, latents)[row : row + 1]
         with torch.inference_mode():
             small = self._decode(pipeline.vae, estimate)
         pixels = (small[0].float().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

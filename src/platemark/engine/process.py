@@ -72,7 +72,7 @@ class Process:
         on_end: Callable[["Process"], None],
     ) -> None:
         self._popen = _early.pop((*command, threads), None) or _spawn(command, threads)
-        self._outbox: queue.SimpleQueue[JsonObject | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[tuple[JsonObject, bytes] | None] = queue.SimpleQueue()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._on_frame, self._on_end = on_frame, on_end
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._read, self._write, self._overhear)]
@@ -84,9 +84,9 @@ class Process:
         """The system's number of the process."""
         return self._popen.pid
 
-    def send(self, header: JsonObject) -> None:
+    def send(self, header: JsonObject, body: bytes = b"") -> None:
         """Send a frame as soon as the child reads it."""
-        self._outbox.put(header)
+        self._outbox.put((header, body))
 
     def kill(self) -> None:
         """End it at once; `on_end` follows."""
@@ -119,8 +119,8 @@ class Process:
     def _write(self) -> None:
         stream = cast("BinaryIO", self._popen.stdin)
         with suppress(OSError), stream:
-            while header := self._outbox.get():
-                write_frame(stream, header)
+            while frame := self._outbox.get():
+                write_frame(stream, *frame)
 
     def _overhear(self) -> None:
         stream = cast("BinaryIO", self._popen.stderr)

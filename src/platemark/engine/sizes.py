@@ -17,6 +17,11 @@ class Plan:
     covering: tuple[int, int]
 
     @property
+    def scaled(self) -> bool:
+        """False when pixels are drawn as they are given out, but for a margin."""
+        return self.drawn != self.covering
+
+    @property
     def resized(self) -> bool:
         """False when what is drawn is what was asked for."""
         return self.drawn != self.asked
@@ -31,6 +36,19 @@ class Plan:
 def direct(width: int, height: int) -> Plan:
     """Draw at the size that was asked for."""
     return Plan((width, height), (width, height), (width, height))
+
+
+def on_grid(width: int, height: int, *, multiple: int, smallest: int, largest: int) -> Plan:
+    """Draw with a margin up to the model's grid; smaller or larger only where the model draws no such size."""
+    scale = min(1.0, largest / max(width, height))
+    scale = max(scale, smallest / min(width, height))
+    drawn = _up(width * scale, multiple), _up(height * scale, multiple)
+    covering = max(width, round(drawn[0] / scale)), max(height, round(drawn[1] / scale))
+    return Plan((width, height), drawn, covering)
+
+
+def _up(value: float, multiple: int) -> int:
+    return math.ceil(round(value, 6) / multiple) * multiple
 
 
 def near_native(width: int, height: int, *, native: int, grid: int) -> Plan:

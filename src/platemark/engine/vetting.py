@@ -1,67 +1,88 @@
-"""What may be opened: a model folder is vetted before any library reads it. Safetensors only, nothing from outside."""
+"""What may be opened: files are vetted before any library reads them. Safetensors only, nothing from outside."""
 
-import json
 import os
-import struct
 from pathlib import Path
 
 from platemark.core.errors import ModelUnavailable
+from platemark.engine.headers import printable, read_header
 
+# Adapters lie in these folders of a model; each is vetted by itself, so that a bad one leaves the model usable.
+ADAPTER_FOLDERS = ("loras", "embeddings", "controlnets", "vaes")
 _CODE_CARRIERS = frozenset({".bin", ".ckpt", ".joblib", ".msgpack", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"})
-_MAX_HEADER = 100 * 1024 * 1024
-_LENGTH = struct.Struct("<Q")
+_WEIGHTS = ".safetensors"
 
 
 def vet(folder: Path) -> None:
-    """Raise ModelUnavailable for a missing folder, a file that could run code, a link to the outside, a broken file."""
+    """Raise ModelUnavailable for a missing folder, a file that could run code, a link to the outside, a broken file.
+
+    The folders of its adapters are left to `vet_adapter`.
+    """
+    if folder.is_file():
+        raise ModelUnavailable(
+            f"{printable(folder)} is neither a diffusers folder nor a .safetensors checkpoint. Name one of these."
+        )
     if not folder.is_dir():
         raise ModelUnavailable(
-            f"The model folder {folder} does not exist. Put a diffusers folder there, or correct its path in the "
-            "setting `models`."
+            f"The model folder {printable(folder)} does not exist. Put a diffusers folder there, or correct its path "
+            "in the setting `models`."
         )
-    root = folder.resolve()
-    for place, folders, files in os.walk(folder):
+    root = _resolved(folder)
+    for place, folders, files in os.walk(folder, onerror=_unreadable):
         for name in sorted(folders + files):
             _vet_link(root, Path(place, name))
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name not in ADAPTER_FOLDERS]
         for name in sorted(files):
-            _vet_file(Path(place, name))
+            vet_file(Path(place, name))
+
+
+def vet_adapter(path: Path, root: Path) -> None:
+    """Vet one adapter, a file or a folder, that lies in the model folder `root`. Raises ModelUnavailable."""
+    _vet_link(_resolved(root), path)
+    if path.is_dir():
+        vet(path)
+    else:
+        vet_file(path)
+
+
+def vet_file(path: Path) -> None:
+    """Raise ModelUnavailable for a file that could run code, and for a safetensors file that is not one."""
+    if path.suffix.lower() in _CODE_CARRIERS:
+        raise ModelUnavailable(
+            f"{printable(path)} is in a format that can run code when it is opened, so this model was refused. Remove "
+            "the file if its .safetensors twin lies beside it; else convert it to safetensors."
+        )
+    if path.suffix.lower() == _WEIGHTS:
+        read_header(path)
 
 
 def _vet_link(root: Path, path: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
+    if not path.is_symlink():
+        return
+    target = _resolved(path)
+    if not any(target.is_relative_to(allowed) for allowed in (root, *_blobs(root))):
         raise ModelUnavailable(
-            f"{path} is a link to a place outside the model folder and was not followed. Put a copy of the file there."
+            f"{printable(path)} is a link to a place outside the model folder and was not followed. Put a copy of the "
+            "file there."
         )
 
 
-def _vet_file(path: Path) -> None:
-    if path.suffix.lower() in _CODE_CARRIERS:
-        raise ModelUnavailable(
-            f"{path} is in a format that can run code when it is opened, so this model was refused. Remove the file if "
-            "its .safetensors twin lies beside it; else convert it to safetensors."
-        )
-    if path.suffix.lower() == ".safetensors":
-        _vet_safetensors(path)
+def _blobs(root: Path) -> tuple[Path, ...]:
+    """A snapshot in a hub cache is made of links to the files of its repository: those are its own."""
+    repository = root.parent.parent
+    if root.parent.name == "snapshots" and repository.name.startswith("models--"):
+        return (repository / "blobs",)
+    return ()
 
 
-def _vet_safetensors(path: Path) -> None:
-    """The header names every tensor and its place, so a truncated or foreign file shows without reading the rest."""
+def _resolved(path: Path) -> Path:
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-            if length > min(size, _MAX_HEADER):
-                raise ValueError("the header is longer than the file")
-            header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        expected = _LENGTH.size + length + max(ends, default=0)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error) as error:
-        raise ModelUnavailable(
-            f"{path} is not a readable safetensors file. It is damaged or something else under that name; "
-            "fetch it again from where it came from."
-        ) from error
-    if size != expected:
-        raise ModelUnavailable(
-            f"{path} has {size} bytes where its header says {expected}: it was cut off while copying or changed "
-            "afterwards. Fetch it again from where it came from."
-        )
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ModelUnavailable(f"{printable(path)} is a link that leads to itself. Remove it.") from error
+
+
+def _unreadable(error: OSError) -> None:
+    raise ModelUnavailable(
+        f"{printable(error.filename)} may not be read by this user ({error.strerror}). Give it read permission."
+    ) from error

@@ -1,25 +1,36 @@
 """Accept: everything that is checked and written before a generation exists, in one transaction."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
 
 from platemark.core.audit import canonical, salted_digest
 from platemark.core.base import JsonObject
-from platemark.core.capability import check
+from platemark.core.capability import Checked, check
 from platemark.core.errors import BlockedByAppPolicy, Conflict, IdempotencyKeyReused
-from platemark.core.generation import Generation, GenerationStatus, IdempotencyKey, PromptText, Warning
+from platemark.core.generation import (
+    Generation,
+    GenerationStatus,
+    IdempotencyKey,
+    Parameters,
+    PromptText,
+    Warning,
+)
 from platemark.core.model import Model
-from platemark.core.moderation import Decision, Verdict
+from platemark.core.moderation import LATTICE, Decision, Verdict
+from platemark.core.money import Cost
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.problem import document
 from platemark.core.project import Principal
 from platemark.core.request import MAX_SEED, GenerationRequest
 from platemark.core.updates import Order
+from platemark.flows import sources
 from platemark.flows.note import open_review, tell
 from platemark.flows.resolve import models, resolve
 from platemark.flows.screen import screen_text, verdict
+from platemark.flows.sources import Judged
 from platemark.telemetry import GENERATIONS, logger
 
 log = logger(__name__)
@@ -34,13 +45,29 @@ class Acceptance:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Everything that is written about a request."""
+
+    generation: Generation
+    text: PromptText
+    ruled: Verdict
+    judged: tuple[Judged, ...]
+
+
 async def accept(
-    platform: Platform, principal: Principal, request: GenerationRequest, *, idempotency_key: str | None = None
+    platform: Platform,
+    principal: Principal,
+    request: GenerationRequest,
+    *,
+    parts: Mapping[str, bytes] | None = None,
+    idempotency_key: str | None = None,
 ) -> Acceptance:
     """Check, screen and write down one request; start its work. Nothing is stored when it raises.
 
-    Raises Unsupported and InvalidRequest (all problems at once), NotAllowed, BudgetExceeded, IdempotencyKeyReused.
-    A request that the policy blocks or holds is stored as such and returned.
+    `parts` are the bytes of file parts, by the text that stands for them in the request (`core.request.PART`). Raises
+    Unsupported and InvalidRequest (all problems at once), InvalidImage, TooLarge, FetchRefused, NotAllowed,
+    BudgetExceeded, IdempotencyKeyReused. A request that the policy blocks or holds is stored as such and returned.
     """
     principal.require("images:write")
     if request.role is not None:
@@ -48,19 +75,20 @@ async def accept(
     key = await _key(platform, principal, request, idempotency_key)
     if key is not None and (known := await _replay(platform, key)) is not None:
         return Acceptance(known, replayed=True)
-    model = resolve(platform, request.model)
-    generation, text, ruling = await _prepare(platform, principal, request, model)
+    checked = check(request, resolve(platform, request.model), models(platform))
+    prepared = await _prepare(platform, principal, checked, parts or {})
     try:
-        await _write(platform, generation, text, ruling, key)
+        await sources.keep(platform, prepared.judged)
+        await _write(platform, prepared, key)
     except Conflict:
         # Somebody else was faster with the same key: the unique row decides, not the clock.
         known = await _replay(platform, key) if key is not None else None
         if known is None:
             raise
         return Acceptance(known, replayed=True)
-    if generation.status == "queued":
-        await _submit(platform, generation)
-    return Acceptance(generation, replayed=False)
+    if prepared.generation.status == "queued":
+        await _submit(platform, prepared.generation)
+    return Acceptance(prepared.generation, replayed=False)
 
 
 async def _key(
@@ -92,35 +120,58 @@ async def _replay(platform: Platform, key: IdempotencyKey) -> Generation | None:
         return await read.get(Generation, known.generation)
 
 
-async def _prepare(
-    platform: Platform, principal: Principal, request: GenerationRequest, model: Model
-) -> tuple[Generation, PromptText, Verdict]:
+async def _prepare(platform: Platform, principal: Principal, checked: Checked, parts: Mapping[str, bytes]) -> _Prepared:
+    request = checked.kept
+    found = await sources.find(platform, principal, request, parts)
     # Seeds of one request count up, so the first must leave room.
     seed = request.seed if request.seed is not None else min(platform.ids.seed(), MAX_SEED - 64)
-    parameters, dropped, warnings = check(request, model, models(platform), seed=seed)
-    negative = None if "negative_prompt" in dropped else request.negative_prompt
+    parameters = checked.parameters(seed, sources.size_of(found))
+    cost = await _reserve(platform, principal, checked, parameters)
+    circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
+    texts = {"prompt": request.prompt}
+    if request.negative_prompt:
+        texts["negative_prompt"] = request.negative_prompt
+    ruling, signals = await screen_text(platform, texts, circumstances)
+    id, text = platform.ids.new("gen"), _text(platform, principal, request)
+    judged = await sources.judge(platform, principal.project, found, circumstances, id)
+    # Salted like everything that is said about personal text: without the salt it confirms no guess.
+    digest = salted_digest(text.salt or "", texts)
+    ruled = verdict(platform, ruling, signals, digest, circumstances, project=principal.project, generation=id)
+    generation = _generation(id, principal, checked, parameters, text, cost)
+    update = {
+        "status": _STATUS[_deciding(ruled, judged).decision],
+        "inputs": tuple(entry.input for entry in judged),
+        "start_by": text.created_at + platform.limits.start_within,
+    }
+    if update["status"] == "blocked":
+        update |= {"error": document(_refusal(_deciding(ruled, judged))), "finished_at": text.created_at}
+    return _Prepared(generation.model_copy(update=update), text, ruled, judged)
+
+
+async def _reserve(platform: Platform, principal: Principal, checked: Checked, parameters: Parameters) -> Cost:
     order = Order(
-        model=model.id,
-        operation=request.operation,
-        prompt=request.prompt,
-        negative_prompt=negative,
+        model=checked.model.id,
+        operation=checked.request.operation,
+        prompt=checked.request.prompt,
+        negative_prompt=checked.kept.negative_prompt,
         parameters=parameters,
         seeds=(),
         idempotency_key="",
     )
-    cost = platform.providers[model.provider].estimate(order)
+    cost = platform.providers[checked.model.provider].estimate(order)
     await platform.budget.reserve(principal.project, cost)
-    circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
-    texts = {"prompt": request.prompt} | ({"negative_prompt": negative} if negative else {})
-    ruling, signals = await screen_text(platform, texts, circumstances)
-    text = _text(platform, principal, request, negative)
-    # Salted like everything that is said about personal text: without the salt it confirms no guess.
-    digest = salted_digest(text.salt or "", texts)
-    generation = Generation(
-        id=platform.ids.new("gen"),
+    return cost
+
+
+def _generation(
+    id: str, principal: Principal, checked: Checked, parameters: Parameters, text: PromptText, cost: Cost
+) -> Generation:
+    request, model = checked.request, checked.model
+    return Generation(
+        id=id,
         project=principal.project,
         key=principal.key,
-        status=_STATUS[ruling.decision],
+        status="queued",
         operation=request.operation,
         lane=request.lane,
         requested_model=request.model,
@@ -133,23 +184,22 @@ async def _prepare(
         role=request.role,
         audience=request.audience,
         tags=request.tags,
-        warnings=(*_alias_warning(request, model), *warnings),
-        dropped=dropped,
+        warnings=(*_alias_warning(request, model), *checked.warnings),
+        dropped=checked.dropped,
         response_format=request.response_format,
         output_format=request.output_format,
         created_at=text.created_at,
-        start_by=text.created_at + platform.limits.start_within,
+        start_by=text.created_at,
         cost_status=cost.status,
         cost_micro_usd=cost.micro_usd,
         cost_basis=cost.basis,
     )
-    ruled = verdict(
-        platform, ruling, signals, digest, circumstances, project=principal.project, generation=generation.id
-    )
-    if generation.status == "blocked":
-        error = document(_refusal(ruled))
-        generation = generation.model_copy(update={"error": error, "finished_at": text.created_at})
-    return generation, text, ruled
+
+
+def _deciding(ruled: Verdict, judged: tuple[Judged, ...]) -> Verdict:
+    """The verdict that decides about the request: the first of the strictest."""
+    verdicts = (ruled, *(entry.verdict for entry in judged))
+    return max(verdicts, key=lambda each: LATTICE.index(each.decision))
 
 
 def user_digest(project: str, user: str) -> str:
@@ -157,13 +207,13 @@ def user_digest(project: str, user: str) -> str:
     return hashlib.sha256(f"{project}\n{user}".encode()).hexdigest()
 
 
-def _text(platform: Platform, principal: Principal, request: GenerationRequest, negative: str | None) -> PromptText:
-    body: JsonObject = {"prompt": request.prompt, "negative_prompt": negative, "user": request.user}
+def _text(platform: Platform, principal: Principal, request: GenerationRequest) -> PromptText:
+    said: JsonObject = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "user": request.user}
     return PromptText(
         id=platform.ids.new("txt"),
         project=principal.project,
         salt=platform.ids.secret(16),
-        body=body,
+        body=said,
         created_at=platform.clock.now(),
     )
 
@@ -179,20 +229,24 @@ def _alias_warning(request: GenerationRequest, model: Model) -> tuple[Warning, .
 
 
 def _refusal(ruled: Verdict) -> BlockedByAppPolicy:
+    what = "the prompt" if ruled.image is None else f"the source {ruled.image}"
     return BlockedByAppPolicy(
-        f"The policy does not allow this request ({ruled.reason_code}). Change the prompt; if you think that this is "
+        f"The policy does not allow this request ({ruled.reason_code}). Change {what}; if you think that this is "
         "a mistake, tell the people who run this service the id of the generation.",
         generation=ruled.generation,
         code=ruled.reason_code,
     )
 
 
-async def _write(
-    platform: Platform, generation: Generation, text: PromptText, ruled: Verdict, key: IdempotencyKey | None
-) -> None:
+async def _write(platform: Platform, prepared: _Prepared, key: IdempotencyKey | None) -> None:
+    generation, ruled = prepared.generation, prepared.ruled
+    deciding = _deciding(ruled, prepared.judged)
+    new = {entry.image.id: entry for entry in prepared.judged}
     async with platform.store.transaction() as tx:
         bound = [] if key is None else [key.model_copy(update={"generation": generation.id})]
-        await tx.add(text, generation, ruled, *bound)
+        await tx.add(prepared.text, generation, ruled, *bound)
+        for entry in new.values():
+            await entry.write(platform, tx, generation)
         await tell(
             platform,
             tx,
@@ -204,14 +258,17 @@ async def _write(
             lane=generation.lane,
             key=generation.key,
             text_sha256=generation.text_sha256,
-            decision=ruled.decision,
-            reason_code=ruled.reason_code,
-            policy_version=ruled.policy_version,
+            inputs=[{**entry.input.model_dump(), "sha256": entry.image.sha256} for entry in prepared.judged],
+            decision=deciding.decision,
+            reason_code=deciding.reason_code,
+            policy_version=deciding.policy_version,
         )
-        if generation.status == "held":
+        if ruled.decision == "review" and generation.status == "held":
             await open_review(platform, tx, generation, ruled)
         if generation.status == "blocked":
-            await tell(platform, tx, "generation.blocked", generation, status="blocked", reason_code=ruled.reason_code)
+            await tell(
+                platform, tx, "generation.blocked", generation, status="blocked", reason_code=deciding.reason_code
+            )
     if generation.done:
         GENERATIONS.labels(generation.status, generation.model, generation.lane).inc()
 

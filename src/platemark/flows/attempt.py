@@ -132,7 +132,8 @@ async def _close(
     error: PlatemarkError | None,
 ) -> Attempt:
     now, answer, cost = platform.clock.now(), gathered.answer, gathered.cost
-    cost = cost or Cost(status="unknown", micro_usd=None, basis="the provider did not say")
+    unsaid = Cost(status="unknown", micro_usd=None, basis="the provider did not say")
+    cost = cost or (FREE if attempt.state == "prepared" else unsaid)
     changes: dict[str, Any] = {
         "state": state,
         "finished_at": now,

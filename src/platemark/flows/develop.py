@@ -13,11 +13,16 @@ from platemark.core.moderation import STATE_OF, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
+from platemark.flows.order import parents_of
 from platemark.flows.screen import screen_image, verdict
 from platemark.imaging.decode import normalise
 from platemark.telemetry import IMAGES
 
-AI_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+AI_SOURCE = f"{_IPTC}trainedAlgorithmicMedia"
+# IPTC's own word for what these two make: part of the picture is that of the source.
+COMPOSITE_SOURCE = f"{_IPTC}compositeWithTrainedAlgorithmicMedia"
+_COMPOSITES = frozenset({"inpaint", "outpaint"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
     claim = Claim(
         image=image_id,
         title=image_id,
-        digital_source_type=AI_SOURCE,
+        digital_source_type=COMPOSITE_SOURCE if generation.operation in _COMPOSITES else AI_SOURCE,
         software="Platemark",
         model=generation.model,
         when=now.isoformat(),
@@ -102,6 +107,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         media_type=media_type,
         sha256=digest,
         original_sha256=output.sha256,
+        parents=parents_of(generation.inputs),
         moderation_state=STATE_OF[ruling.decision],
         reason_code=ruling.reason_code,
         credential_state="absent",

@@ -10,8 +10,15 @@ from contextlib import aclosing
 import anyio
 
 from platemark.core.attempt import Attempt, Output
-from platemark.core.errors import GenerationCanceled, GenerationExpired, PlatemarkError, ProviderError, ProviderTimedOut
-from platemark.core.generation import Generation, PromptText, Warning
+from platemark.core.errors import (
+    GenerationCanceled,
+    GenerationExpired,
+    PlatemarkError,
+    ProviderError,
+    ProviderTimedOut,
+    Unsupported,
+)
+from platemark.core.generation import Generation, Warning
 from platemark.core.image import Blob
 from platemark.core.ports import Platform, Provider
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
@@ -30,6 +37,7 @@ from platemark.flows.develop import Developed, develop
 from platemark.flows.end import end, ended
 from platemark.flows.live import Live
 from platemark.flows.note import tell
+from platemark.flows.order import order_of
 from platemark.flows.resolve import provider_of
 from platemark.telemetry import QUEUE_SECONDS, RUNNING, logger, span
 
@@ -44,7 +52,10 @@ async def call(platform: Platform, generation_id: str) -> Outcome:
         generation = await begin(platform, generation_id)
         if generation.done:
             return Outcome("ended")
-        provider, _ = provider_of(platform, generation.model)
+        provider, model = provider_of(platform, generation.model)
+        if generation.operation not in model.capabilities.operations:
+            # It could when this was accepted: nothing is sent that it does not take.
+            raise Unsupported(f"{model.id} does no {generation.operation} any more. Send the request to another model.")
         attempt = await open_attempt(platform, generation, provider)
         if attempt.state in ("succeeded", "partial"):
             return Outcome("made")
@@ -106,7 +117,7 @@ async def _draw(
     platform: Platform, generation: Generation, attempt: Attempt, provider: Provider, gathered: Gathered
 ) -> None:
     """One call, watched for cancellation and bounded in time; closes its attempt when it went well."""
-    order = await _order(platform, generation, attempt)
+    order = await order_of(platform, generation, attempt)
     attempt = await sent(platform, attempt)
     failure: Exception | None = None
     canceled = False
@@ -120,8 +131,7 @@ async def _draw(
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
             try:
-                with anyio.fail_after(platform.limits.attempt_timeout.total_seconds()):
-                    await _follow(platform, generation, attempt, provider, order, gathered)
+                await _follow(platform, generation, attempt, provider, order, gathered)
             except Exception as error:
                 failure = error
             group.cancel_scope.cancel()
@@ -140,11 +150,16 @@ async def _draw(
 async def _follow(
     platform: Platform, generation: Generation, attempt: Attempt, provider: Provider, order: Order, gathered: Gathered
 ) -> None:
-    live = Live(platform, generation)
+    """Take what comes, within `attempt_timeout` of the moment when the work last stood behind that of others."""
+    live, seconds = Live(platform, generation), platform.limits.attempt_timeout.total_seconds()
     try:
-        async with aclosing(provider.generate(order, ticket=attempt.ticket)) as updates:
-            async for update in updates:
-                await _take(platform, generation, attempt, update, gathered, live)
+        with anyio.fail_after(seconds) as bound:
+            async with aclosing(provider.generate(order, ticket=attempt.ticket)) as updates:
+                async for update in updates:
+                    if isinstance(update, Progress) and update.done == 0:
+                        bound.deadline = anyio.current_time() + seconds
+                    else:
+                        await _take(platform, generation, attempt, update, gathered, live)
     finally:
         with anyio.CancelScope(shield=True):
             await live.close()
@@ -186,24 +201,6 @@ async def _keep(platform: Platform, attempt: Attempt, picture: Picture) -> Outpu
         media_type=picture.media_type,
         seed=picture.seed,
         flags=flags,
-    )
-
-
-async def _order(platform: Platform, generation: Generation, attempt: Attempt) -> Order:
-    async with platform.store.reading() as read:
-        text = await read.get(PromptText, generation.text)
-    if text.body is None:
-        raise GenerationCanceled("The text of this generation was erased before it was drawn.")
-    wanted = generation.parameters
-    return Order(
-        model=generation.model,
-        operation=generation.operation,
-        prompt=text.body["prompt"],
-        negative_prompt=text.body["negative_prompt"],
-        parameters=wanted,
-        seeds=tuple(wanted.seed + index for index in range(wanted.n)),
-        idempotency_key=attempt.id,
-        previews=generation.lane == "interactive",
     )
 
 

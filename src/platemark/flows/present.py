@@ -12,6 +12,7 @@ from platemark.core.resource import (
     ImageModeration,
     ImagePublication,
     ImageResource,
+    InputResource,
     Links,
     ModelResource,
     WarningResource,
@@ -47,7 +48,8 @@ async def generation_resource(platform: Platform, generation: Generation, *, url
     )
     return GenerationResource(
         **{name: getattr(generation, name) for name in same},
-        parameters=generation.parameters.model_dump(exclude_none=True),
+        parameters=generation.parameters.said,
+        inputs=tuple(InputResource.model_validate(each.model_dump()) for each in generation.inputs),
         warnings=tuple(WarningResource.model_validate(warning.model_dump()) for warning in generation.warnings),
         images=shown,
         urls=Links(self=here, events=f"{here}/events", cancel=f"{here}/cancel", record=f"{here}/record"),
@@ -76,6 +78,7 @@ async def _image(platform: Platform, read: Reading, image: Image, url: ImageUrl)
         "sha256",
         "created_at",
         "deleted_at",
+        "parents",
     )
     return ImageResource(
         **{name: getattr(image, name) for name in same},

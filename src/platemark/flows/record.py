@@ -6,7 +6,7 @@ from platemark.core.attempt import Attempt
 from platemark.core.audit import GENESIS, verify
 from platemark.core.base import JsonObject, Noun
 from platemark.core.errors import AuditBroken
-from platemark.core.generation import Generation, PromptText
+from platemark.core.generation import Generation, Input, PromptText
 from platemark.core.image import Image, Publication
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import Review, Verdict
@@ -19,10 +19,12 @@ from platemark.core.record import (
     RecordAttempt,
     RecordChain,
     RecordImage,
+    RecordInput,
     RecordRequest,
     RecordUsage,
 )
 from platemark.flows import look
+from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
 
 
@@ -105,9 +107,15 @@ async def _request(read: Reading, generation: Generation) -> RecordRequest:
         negative_prompt=said.get("negative_prompt"),
         text_erased_at=text.erased_at,
         prompt_version=None,
-        parameters=generation.parameters.model_dump(exclude_none=True),
+        parameters=generation.parameters.said,
+        inputs=tuple([await _input(read, wanted) for wanted in generation.inputs]),
         accepted_at=generation.created_at,
     )
+
+
+async def _input(read: Reading, wanted: Input) -> RecordInput:
+    image = await read.get(Image, wanted.image)
+    return RecordInput(**wanted.model_dump(), sha256=image.sha256)
 
 
 def _attempt(attempt: Attempt) -> RecordAttempt:
@@ -118,16 +126,12 @@ def _attempt(attempt: Attempt) -> RecordAttempt:
 
 
 async def _moderation(read: Reading, generation: Generation | None, image: Image | None) -> tuple[JsonObject, ...]:
-    """Verdicts on the request, and on this image where one is named."""
-    found = await read.all(Verdict, generation=generation.id) if generation else []
-    if image is not None:
-        found = (
-            [ruled for ruled in found if ruled.image in (None, image.id)]
-            if generation
-            else await read.all(Verdict, image=image.id)
-        )
+    """Verdicts on the request and its sources, and on this image where one is named."""
+    if generation is None:
+        found = await read.all(Verdict, image=image.id) if image else []
     else:
-        found = [ruled for ruled in found if ruled.image is None]
+        about = {None, image.id if image else None, *parents_of(generation.inputs)}
+        found = [ruled for ruled in await read.all(Verdict, generation=generation.id) if ruled.image in about]
     return tuple(_all(ruled) for ruled in found)
 
 

@@ -18,15 +18,28 @@ async def upload(platform: Platform, principal: Principal, data: bytes) -> Image
     Raises InvalidImage, TooLarge, StorageUnavailable. A picture that the policy holds or blocks is stored as such.
     """
     principal.require("images:write")
+    developed = await take_in(platform, principal.project, data, Circumstances(stage="before_request"))
+    await platform.blobs.put(developed.blob.id, data)
+    async with platform.store.transaction() as tx:
+        await developed.write(platform, tx, None)
+    return developed.image
+
+
+async def take_in(
+    platform: Platform, project: str, data: bytes, circumstances: Circumstances, *, generation: str | None = None
+) -> Developed:
+    """Decode, screen and inspect a picture that came from outside; nothing is stored yet.
+
+    `generation` is the one that starts from it, for which it is screened. Raises InvalidImage, TooLarge.
+    """
     limits = platform.limits
     facts = await anyio.to_thread.run_sync(
         lambda: inspect_bytes(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
-    circumstances = Circumstances(stage="before_request")
     ruling, signals, digest = await screen_image(platform, data, circumstances)
     image = Image(
         id=platform.ids.new("img"),
-        project=principal.project,
+        project=project,
         generation=None,
         index=0,
         origin="uploaded",
@@ -41,13 +54,9 @@ async def upload(platform: Platform, principal: Principal, data: bytes) -> Image
         credential_state="absent",
     )
     ruled = verdict(
-        platform, ruling, signals, digest, circumstances, project=image.project, generation=None, image=image.id
+        platform, ruling, signals, digest, circumstances, project=project, generation=generation, image=image.id
     )
-    await platform.blobs.put(f"{image.project}/{digest}", data)
-    developed = await _inspected(platform, image, data, facts, ruled)
-    async with platform.store.transaction() as tx:
-        await developed.write(platform, tx, None)
-    return developed.image
+    return await _inspected(platform, image, data, facts, ruled)
 
 
 async def _inspected(platform: Platform, image: Image, data: bytes, facts: Facts, ruled: Verdict) -> Developed:

@@ -23,7 +23,7 @@ from platemark.telemetry import logger
 log = logger(__name__)
 LANES = ("interactive", "batch")
 # Interactive generations of one provider that may wait for a slot in memory; more of them wait in the queue.
-_MOST_INSIDE = 16
+_MOST_INSIDE = 32
 # Claimed before a slot is free, so that the poll interval does not stand between two of them.
 _AHEAD = 4
 # DBOS knows waiting rows by their priority, lowest first; 0 would go before all.

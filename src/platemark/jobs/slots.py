@@ -8,10 +8,14 @@ import anyio
 
 
 class Slots:
-    """A counting lock with two lanes. Waiters of the batch lane are served when no interactive one waits."""
+    """A counting lock with two lanes. Waiters of the batch lane are served when no interactive one waits.
+
+    Of four slots one, of eight two, … are kept from the batch lane, so that it cannot hold all of them for long.
+    """
 
     def __init__(self, total: int) -> None:
         self._free = total
+        self._kept = {"interactive": 0, "batch": total // 4}
         self._inside = 0
         self._waiting: dict[str, deque[anyio.Event]] = {"interactive": deque(), "batch": deque()}
 
@@ -29,29 +33,28 @@ class Slots:
             try:
                 yield
             finally:
-                self._give()
+                self._free += 1
+                self._call()
         finally:
             self._inside -= 1
 
     async def _take(self, lane: str) -> None:
-        if self._free > 0 and not any(self._waiting.values()):
-            self._free -= 1
-            return
         turn = anyio.Event()
         self._waiting[lane].append(turn)
+        self._call()
         try:
             await turn.wait()
         except BaseException:
             if turn.is_set():
-                self._give()
+                self._free += 1
             else:
                 self._waiting[lane].remove(turn)
+            self._call()
             raise
 
-    def _give(self) -> None:
-        for lane in self._waiting.values():
-            if lane:
-                # Handed over: the slot is never free in between, so nobody can slip past.
-                lane.popleft().set()
-                return
-        self._free += 1
+    def _call(self) -> None:
+        """Hand free slots to who waits: they are counted as taken here, so that nobody can slip past."""
+        for lane, waiting in self._waiting.items():
+            while waiting and self._free > self._kept[lane]:
+                self._free -= 1
+                waiting.popleft().set()

@@ -4,7 +4,6 @@ import importlib.util
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import anyio.to_thread
 
@@ -12,9 +11,11 @@ from platemark.core.errors import ModelUnavailable
 from platemark.core.model import Capabilities, Model
 from platemark.core.money import Cost
 from platemark.core.updates import Answered, Charged, Order, Update
+from platemark.engine.catalogue import POCKET_NAME, sources
 from platemark.engine.digest import Revisions
 from platemark.engine.engine import Engine
-from platemark.engine.folder import POCKET, capabilities, read_folder
+from platemark.engine.folder import capabilities, read_folder
+from platemark.engine.source import Source
 from platemark.settings import Settings
 
 NAME = "local"
@@ -30,7 +31,7 @@ class Local:
     """A provider over one engine. `broken` names the models that cannot be drawn, with the reason."""
 
     engine: Engine
-    folders: Mapping[str, Path]
+    sources: Mapping[str, Source]
     models: Mapping[str, Model]
     broken: Mapping[str, ModelUnavailable]
     revisions: Revisions
@@ -50,8 +51,8 @@ class Local:
         """
         if order.model in self.broken:
             # Raises again, unless the folder was mended since the start.
-            await anyio.to_thread.run_sync(read_folder, self.folders[order.model])
-        revision = await anyio.to_thread.run_sync(self.revisions.of, self.folders[order.model])
+            await anyio.to_thread.run_sync(read_folder, self.sources[order.model])
+        revision = await anyio.to_thread.run_sync(self.revisions.of, self.sources[order.model])
         drawing = self.engine.draw(order)
         try:
             async for update in drawing:
@@ -77,43 +78,45 @@ async def open_local(settings: Settings, *, warm: bool = True) -> AsyncGenerator
 
     With `warm`, the engine starts at once and loads the default model if it is local (else pocket), while this returns.
     """
-    folders = {f"{NAME}/pocket": POCKET} | {f"{NAME}/{name}": path for name, path in settings.models.items()}
+    places = await anyio.to_thread.run_sync(sources, settings)
     revisions = Revisions(settings.data / "cache" / "model-hashes.json")
-    models, broken = await anyio.to_thread.run_sync(_describe, folders, revisions)
+    models, broken = await anyio.to_thread.run_sync(_describe, places, revisions)
     default = settings.aliases.get(settings.default_model, settings.default_model)
-    first = default if default in models and default not in broken else f"{NAME}/pocket"
+    first = default if default in models and default not in broken else POCKET_NAME
     async with Engine.open(
-        folders,
+        places,
         threads=settings.engine_threads,
         step_timeout=settings.engine_step_timeout,
         warm=first if warm else None,
+        memory=settings.engine_memory,
+        speed=settings.engine_speed,
     ) as engine:
-        yield Local(engine, folders, models, broken, revisions, settings.engine_concurrency)
+        yield Local(engine, places, models, broken, revisions, settings.engine_concurrency)
 
 
 def _describe(
-    folders: Mapping[str, Path], revisions: Revisions
+    places: Mapping[str, Source], revisions: Revisions
 ) -> tuple[dict[str, Model], dict[str, ModelUnavailable]]:
     """Each model as far as its folder can be read, and why the others cannot."""
     models: dict[str, Model] = {}
     broken: dict[str, ModelUnavailable] = {}
-    for name, path in folders.items():
+    for name, source in places.items():
         try:
-            models[name] = _model(name, path, revisions)
+            models[name] = _model(name, source, revisions)
         except ModelUnavailable as error:
             broken[name] = error
             models[name] = Model(id=name, provider=NAME, capabilities=_ANYTHING, description=error.detail)
     return models, broken
 
 
-def _model(name: str, path: Path, revisions: Revisions) -> Model:
-    folder = read_folder(path)
+def _model(name: str, source: Source, revisions: Revisions) -> Model:
+    folder = read_folder(source)
     return Model(
         id=name,
         provider=NAME,
         capabilities=capabilities(folder),
-        revision=revisions.of(path),
-        licence=folder.declared.licence,
-        licence_note=folder.declared.licence_note,
+        revision=revisions.of(source),
+        licence=folder.licence.name,
+        licence_note=folder.licence.note,
         description=folder.declared.description,
     )

@@ -21,6 +21,24 @@ _CAN = Capabilities(
     default_height=64,
     max_count=8,
 )
+# Everything that a Stable Diffusion service can do.
+_CAN_ALL = _CAN.model_copy(
+    update={
+        "operations": frozenset({"text_to_image", "image_to_image", "inpaint", "outpaint", "upscale"}),
+        "schedulers": ("ddim", "euler", "euler_a"),
+        "controls": ("canny", "scribble"),
+        "max_controls": 2,
+        "loras": ("ink", "paper"),
+        "max_loras": 2,
+        "embeddings": ("easy",),
+        "vaes": ("sharp",),
+        "clip_skip": True,
+        "guidance_rescale": True,
+        "variation": True,
+        "mask_edges": True,
+        "reproducible": True,
+    }
+)
 _COST = Cost(status="settled", micro_usd=100, basis="scripted")
 # What happens on the nth call: return to draw, raise to fail.
 Script = Callable[[int, Order], None]
@@ -46,7 +64,10 @@ def plain_png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
 
 @dataclass
 class Scripted:
-    """Provider `scripted` with the model `scripted/plain`. `calls` counts what reached it, by idempotency key."""
+    """Provider `scripted` with the models `scripted/plain`, which takes no sources, and `scripted/studio`.
+
+    `calls` counts what reached it, by idempotency key.
+    """
 
     script: Script | None = None
     steps: int = 0
@@ -61,17 +82,17 @@ class Scripted:
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """One model that takes everything but sources."""
-        id = f"{self.name}/plain"
+        """One that draws from text alone, and one that takes everything."""
         return {
-            id: Model(
-                id=id,
+            f"{self.name}/{name}": Model(
+                id=f"{self.name}/{name}",
                 provider=self.name,
-                capabilities=_CAN,
+                capabilities=can,
                 revision="1",
                 licence="none",
                 description="A plain picture.",
             )
+            for name, can in (("plain", _CAN), ("studio", _CAN_ALL))
         }
 
     def estimate(self, order: Order) -> Cost:
@@ -79,7 +100,7 @@ class Scripted:
         return self.cost.model_copy(update={"status": "estimated"})
 
     async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
-        """Follow the script, then give one picture per seed; its colour is drawn from prompt and seed."""
+        """Follow the script, then give one picture per seed; its colour is drawn from prompt, seed and sources."""
         if ticket is None:
             self.calls[order.idempotency_key] += 1
             if self.script is not None:
@@ -91,8 +112,9 @@ class Scripted:
         for step in range(self.steps):
             await anyio.sleep(self.step_seconds)
             yield Progress(step + 1, self.steps)
+        sources = b"".join((order.image or b"", order.mask or b"", *order.guides))
         for index, seed in enumerate(order.seeds):
-            digest = hashlib.sha256(f"{order.prompt}\n{seed}".encode()).digest()
+            digest = hashlib.sha256(f"{order.prompt}\n{seed}".encode() + sources).digest()
             png = plain_png(order.parameters.width, order.parameters.height, (digest[0], digest[1], digest[2]))
             yield Picture(png, "image/png", index, seed)
         yield Charged(self.cost)

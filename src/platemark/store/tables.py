@@ -133,7 +133,7 @@ generations = Table(
     *_text("project key status operation lane model text_sha256 response_format output_format cost_status cost_basis"),
     *_text("requested_model model_revision user_sha256 role audience", null=True),
     _refers("text", "prompt_texts.id"),
-    *_json("parameters tags warnings dropped"),
+    *_json("parameters inputs tags warnings dropped"),
     *_json("error", null=True),
     *_time("created_at start_by"),
     *_time("started_at finished_at retry_at cancel_requested_at", null=True),

@@ -13,7 +13,7 @@ from platemark.core.project import SCOPES
 from platemark.core.request import GenerationRequest
 from platemark.core.resource import Problem
 from platemark.web import documented
-from platemark.web.uploads import NOT_TEXT
+from platemark.web.uploads import CONTROL_IMAGE, NOT_TEXT
 from platemark.web.v1.keys import NewKey, Rotation
 from platemark.web.v1.projects import NewProject
 
@@ -86,10 +86,16 @@ def _schemas(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _form(request: dict[str, Any]) -> dict[str, Any]:
-    """The same names as a form: everything is text, and two fields may be files."""
+    """The same names as a form: everything is text, and pictures may be files."""
     fields = {name: dict(schema) for name, schema in request["properties"].items()}
     for name in ("image", "mask"):
         fields[name] = {"type": "string", "description": "A file part, or a text as in JSON."}
+    fields[CONTROL_IMAGE] = {
+        "type": "array",
+        "maxItems": 8,
+        "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "description": "File parts of this name, repeated: the images of those `controls` that name none, in order.",
+    }
     for name in NOT_TEXT & fields.keys():
         fields[name]["description"] = f"{fields[name].get('description', '')} As JSON text.".strip()
     return {**request, "properties": fields, "title": "GenerationForm"}

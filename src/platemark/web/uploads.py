@@ -1,8 +1,8 @@
 """Multipart bodies and raw uploads, streamed and bounded; file parts become bytes in memory, never files on disk."""
 
-import base64
+import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import python_multipart
@@ -12,16 +12,18 @@ from python_multipart.multipart import parse_options_header
 
 from platemark.core.base import JsonObject
 from platemark.core.errors import FieldError, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
-from platemark.core.image import EXTENSIONS
-from platemark.core.request import GenerationRequest
+from platemark.core.request import PART, GenerationRequest
 from platemark.settings import Settings
 from platemark.web import bodies
 
 _MOST_PARTS = 64
 _FILES = ("image", "mask")
+# The guides of `controls` that name no image of their own, in order; the only name that may stand more than once.
+CONTROL_IMAGE: Final = "control_image"
 # Everything that is not a text: a form can only send text, so these are read as JSON.
 NOT_TEXT: Final = frozenset(
     {"width", "height", "steps", "cfg_scale", "seed", "n", "strength", "left", "right", "up", "down"}
+    | {"variation", "mask_grow", "mask_feather", "clip_skip", "guidance_rescale", "reproducible"}
     | {"watermark", "tags", "controls", "loras"}
 )
 
@@ -105,35 +107,82 @@ async def read_form(request: Request, settings: Settings) -> list[FormPart]:
     return form.parts
 
 
-async def generation_fields(request: Request, settings: Settings) -> JsonObject:
-    """A form with the names of the JSON body, as that body. Files become data URIs."""
-    fields: JsonObject = {}
-    errors: list[FieldError] = []
-    for part in await read_form(request, settings):
-        problem = None
-        if part.name in fields:
-            problem = FieldError(
-                pointer=f"/{part.name[:100]}", code="duplicate_field", message="stands twice; keep one"
-            )
+@dataclass(slots=True)
+class _Fields:
+    """A form on its way to the names of the JSON body. `parts`: bytes of files, by the text that stands for them."""
+
+    values: JsonObject = field(default_factory=dict[str, Any])
+    parts: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    guides: list[str] = field(default_factory=list[str])
+    errors: list[FieldError] = field(default_factory=list[FieldError])
+
+    def add(self, part: FormPart) -> None:
+        """One part."""
+        if part.name == CONTROL_IMAGE:
+            self.guides.append(self._kept(part) if part.filename is not None else _text(part) or "")
+        elif part.name in self.values:
+            self._refuse(part.name, "duplicate_field", "stands twice; keep one")
         elif part.filename is None:
-            fields[part.name], problem = _field(part)
+            self.values[part.name], problem = _field(part)
+            self.errors += [problem] if problem else []
         elif part.name in _FILES:
-            fields[part.name] = await anyio.to_thread.run_sync(_data_uri, part)
-        elif part.name in GenerationRequest.model_fields:
-            fields[part.name] = None
-            problem = FieldError(pointer=f"/{part.name}", code="wrong_type", message="must be a text, not a file")
+            self.values[part.name] = self._kept(part)
         else:
-            fields[part.name] = None
-        errors += [problem] if problem else []
-    if errors:
-        raise InvalidRequest("The form cannot be read as it is. Correct it and send it again.", errors=errors)
-    return fields
+            self.values[part.name] = None
+            if part.name in GenerationRequest.model_fields:
+                self._refuse(part.name, "wrong_type", "must be a text, not a file")
+
+    def _kept(self, part: FormPart) -> str:
+        data = bytes(part.data)
+        # The hash in its place makes the request say which bytes it came with, also to an idempotency key.
+        text = f"{PART}{hashlib.sha256(data).hexdigest()}"
+        self.parts[text] = data
+        return text
+
+    def _refuse(self, name: str, code: str, message: str) -> None:
+        self.errors.append(FieldError(pointer=f"/{name[:100]}", code=code, message=message))
+
+    def place_guides(self) -> None:
+        """Hand the guides to those controls that name no image."""
+        given = self.values.get("controls")
+        controls = cast("list[Any]", given) if isinstance(given, list) else []
+        objects = [cast("dict[str, Any]", control) for control in controls if isinstance(control, dict)]
+        waiting = [control for control in objects if "image" not in control]
+        for control, text in zip(waiting, self.guides, strict=False):
+            control["image"] = text
+        if len(self.guides) > len(waiting):
+            message = f"stands {len(self.guides)} times, but {len(waiting)} of `controls` have no image"
+            self._refuse(CONTROL_IMAGE, "unknown_field", message)
+
+
+async def generation_fields(request: Request, settings: Settings) -> tuple[JsonObject, dict[str, bytes]]:
+    """A form with the names of the JSON body, as that body, and the bytes of its files.
+
+    In the body a short text stands for each file (`core.request.PART`). Raises MalformedBody, TooLarge, InvalidRequest.
+    """
+    fields, parts = _Fields(), await read_form(request, settings)
+
+    def collect() -> None:
+        for part in parts:
+            fields.add(part)
+        fields.place_guides()
+
+    await anyio.to_thread.run_sync(collect)
+    if fields.errors:
+        raise InvalidRequest("The form cannot be read as it is. Correct it and send it again.", errors=fields.errors)
+    return fields.values, fields.parts
+
+
+def _text(part: FormPart) -> str | None:
+    try:
+        return part.data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _field(part: FormPart) -> tuple[Any, FieldError | None]:
-    try:
-        text = part.data.decode("utf-8")
-    except UnicodeDecodeError:
+    text = _text(part)
+    if text is None:
         return None, FieldError(pointer=f"/{part.name[:100]}", code="wrong_type", message="must be UTF-8 text")
     if part.name not in NOT_TEXT:
         return text, None
@@ -142,11 +191,6 @@ def _field(part: FormPart) -> tuple[Any, FieldError | None]:
     except MalformedBody:
         # What is wrong with it is said in the words for its field.
         return text, None
-
-
-def _data_uri(part: FormPart) -> str:
-    kind = part.media_type if part.media_type in EXTENSIONS else "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(part.data).decode('ascii')}"
 
 
 async def read_image(request: Request, settings: Settings) -> bytes:

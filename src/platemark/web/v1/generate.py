@@ -9,9 +9,11 @@ from platemark.core.errors import (
     BlockedByAppPolicy,
     BlockedByProvider,
     BudgetExceeded,
+    FetchRefused,
     GenerationCanceled,
     GenerationExpired,
     IdempotencyKeyReused,
+    InvalidImage,
     MalformedBody,
     ModelUnavailable,
     NotAcceptable,
@@ -30,7 +32,7 @@ from platemark.core.ports import Query
 from platemark.core.request import GenerationRequest
 from platemark.core.resource import GenerationResource
 from platemark.flows import content, look
-from platemark.flows.accept import accept
+from platemark.flows.accept import Acceptance, accept
 from platemark.flows.wait import wait
 from platemark.web import answers, bodies, documented, negotiation, problems, uploads
 from platemark.web.auth import Call, Writer
@@ -49,7 +51,18 @@ _EXAMPLE = {
     "model": "stable-diffusion-xl",
 }
 _FORM = {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/GenerationForm"}}}
-_BODY = documented.body("GenerationRequest", _EXAMPLE, {"prompt": "a red house in a green meadow at sunset"})
+_BODY = documented.body(
+    "GenerationRequest",
+    _EXAMPLE,
+    {"prompt": "a red house in a green meadow at sunset"},
+    {
+        "prompt": "a wide green meadow under a blue sky",
+        "operation": "outpaint",
+        "image": "img_0190c2a5b7e07d3f8a51c3f2e4b6d8a0",
+        "left": 64,
+        "right": 64,
+    },
+)
 _BODY["requestBody"]["content"] |= _FORM
 _HEADERS: list[dict[str, Any]] = [
     {
@@ -91,6 +104,8 @@ _HEADERS: list[dict[str, Any]] = [
             TooLarge,
             UnsupportedMedia,
             Unsupported,
+            InvalidImage,
+            FetchRefused,
             ProviderRejected,
             OutcomeUnknown,
             ProviderUnavailable,
@@ -105,12 +120,8 @@ async def generate(call: Writer) -> Response:
     A client that leaves meanwhile loses nothing: the generation goes on and can be read under its id.
     """
     formats = negotiation.image_formats(call.request)
-    order = await _order(call)
-    if formats is not None:
-        order = negotiation.for_bytes(order, formats)
-    key = negotiation.idempotency_key(call.request)
+    acceptance = await _accepted(call, formats)
     patience = negotiation.patience(call.request, call.settings.wait_seconds)
-    acceptance = await accept(call.platform, call.principal, order, idempotency_key=key)
     if acceptance.replayed:
         call.header("Idempotency-Replayed", "true")
     if patience.applied is not None:
@@ -126,10 +137,21 @@ async def generate(call: Writer) -> Response:
     return await answers.generation(call, generation)
 
 
-async def _order(call: Call) -> GenerationRequest:
+async def _accepted(call: Call, formats: tuple[str, ...] | None) -> Acceptance:
+    """Read, check and write down. A function of its own, so that nothing holds the body's bytes during the wait."""
+    order, parts = await _order(call)
+    if formats is not None:
+        order = negotiation.for_bytes(order, formats)
+    key = negotiation.idempotency_key(call.request)
+    return await accept(call.platform, call.principal, order, parts=parts, idempotency_key=key)
+
+
+async def _order(call: Call) -> tuple[GenerationRequest, dict[str, bytes]]:
+    """The request, and the bytes of its file parts by the text that stands for each."""
     if bodies.media_type(call.request) == "multipart/form-data":
-        return bodies.checked(GenerationRequest, await uploads.generation_fields(call.request, call.settings))
-    return await bodies.read_model(call.request, GenerationRequest, call.settings.max_body_bytes)
+        fields, parts = await uploads.generation_fields(call.request, call.settings)
+        return bodies.checked(GenerationRequest, fields), parts
+    return await bodies.read_model(call.request, GenerationRequest, call.settings.max_body_bytes), {}
 
 
 async def _settled(call: Call, generation: Generation, seconds: float) -> Generation:

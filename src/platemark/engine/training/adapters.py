@@ -1,0 +1,154 @@
+"""What is trained on top of the finished model: two looks as LoRAs, and a ControlNet that follows edges."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel, StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from PIL import Image, ImageChops, ImageOps
+from torch import Tensor
+
+from platemark.engine.training.captions import caption
+from platemark.engine.training.dataset import Dataset, encode
+from platemark.engine.training.muon import Muon
+from platemark.engine.training.noise import alphas, errors, noised
+from platemark.engine.training.render import render
+from platemark.engine.training.scene import Rng, Scene, sample
+from platemark.engine.training.text import tokens
+from platemark.imaging.guides import canny
+
+RANK = 8
+_GUIDE_WIDTHS = (8, 16, 32, 64)  # four levels: guides are eight times as large as latents
+_LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2"]
+_BLUE = ((18, 52, 128), (96, 156, 226))
+
+
+def outline(scene: Scene) -> Image.Image:
+    """With a bold dark contour around every part."""
+    return render(scene, contour=2.4)
+
+
+def blueprint(scene: Scene) -> Image.Image:
+    """White lines on blue paper."""
+    flat = render(scene)
+    lines = ImageChops.difference(flat, render(scene, contour=2)).convert("L").point(lambda level: min(255, level * 5))
+    paper = ImageOps.colorize(ImageOps.grayscale(flat), *_BLUE)
+    paper.paste((240, 247, 255), (0, 0), lines)
+    return paper
+
+
+LOOKS: dict[str, Callable[[Scene], Image.Image]] = {"outline": outline, "blueprint": blueprint}
+
+
+def train_look(
+    pipeline: Any,
+    name: str,
+    out: Path,
+    minutes: float,
+    *,
+    pictures: int = 1200,
+    batch: int = 16,
+    most_steps: int | None = None,
+) -> None:
+    """Train the look `name` of LOOKS; writes `out`/NAME.safetensors in float16."""
+    rng = np.random.default_rng(len(name))
+    scenes = [sample(rng) for _ in range(pictures)]
+    drawn = np.stack([np.asarray(LOOKS[name](scene)) for scene in scenes])
+    latents = torch.from_numpy(encode(drawn, pipeline.vae)).float() * pipeline.vae.config.scaling_factor
+    unet = pipeline.unet.requires_grad_(False).train()
+    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=_LAYERS), adapter_name=name)
+    unet.set_attn_processor(AttnProcessor())
+    parameters = [parameter for parameter in unet.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=1e-3)
+
+    def step(rate: float) -> float:
+        chosen = rng.integers(0, pictures, batch)
+        losses = _said(pipeline, latents[chosen], [scenes[index] for index in chosen], rng)
+        loss = losses.mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.param_groups[0]["lr"] = 2e-3 * rate
+        optimiser.step()
+        return float(loss.detach())
+
+    _repeat(f"look {name}", step, minutes, most_steps)
+    layers = {
+        key: value.half().contiguous() for key, value in get_peft_model_state_dict(unet, adapter_name=name).items()
+    }
+    StableDiffusionPipeline.save_lora_weights(out, unet_lora_layers=layers, weight_name=f"{name}.safetensors")
+    unet.delete_adapters(name)
+
+
+def train_edges(
+    pipeline: Any, data: Dataset, out: Path, minutes: float, *, batch: int = 16, most_steps: int | None = None
+) -> None:
+    """Train a ControlNet that follows `canny` lines; writes a folder in float16. Goes on from `out` if it is there."""
+    rng = np.random.default_rng(int(time.time()))
+    unet = pipeline.unet.requires_grad_(False)
+    if out.exists():
+        net: Any = ControlNetModel.from_pretrained(out, torch_dtype=torch.float32)
+    else:
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_GUIDE_WIDTHS)
+    net.requires_grad_(True).train().set_attn_processor(AttnProcessor())
+    net.to(memory_format=torch.channels_last)
+    unet.set_attn_processor(AttnProcessor())
+    muon = Muon(net.named_parameters())
+    latents = torch.from_numpy(data.latents).float() * pipeline.vae.config.scaling_factor
+
+    def step(rate: float) -> float:
+        chosen = rng.integers(0, len(latents), batch)
+        guides = torch.stack([guide(Image.fromarray(picture)) for picture in data.pictures(chosen)])
+        scenes = [data.scenes[index] for index in chosen]
+        loss = _said(pipeline, latents[chosen], scenes, rng, lambda *asked: _guided(net, guides, *asked)).mean()
+        net.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        muon.step(1e-3 * rate)
+        return float(loss.detach())
+
+    _repeat("edges", step, minutes, most_steps)
+    net.eval().half().save_pretrained(out)
+
+
+def guide(picture: Image.Image) -> Tensor:
+    """The edges of a picture as a ControlNet takes them: float [3, height, width], 0 or 1."""
+    return torch.from_numpy(np.asarray(canny(picture)).copy()).permute(2, 0, 1).float() / 255
+
+
+Extra = Callable[[Tensor, Tensor, Tensor], dict[str, Any]]
+
+
+def _guided(net: Any, guides: Tensor, noisy: Tensor, levels: Tensor, hidden: Tensor) -> dict[str, Any]:
+    down, middle = net(noisy, levels, hidden, guides, return_dict=False)
+    return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+
+
+def _said(pipeline: Any, clean: Tensor, scenes: list[Scene], rng: Rng, extra: Extra | None = None) -> Tensor:
+    """The denoiser's error for each picture; one caption in ten is left empty."""
+    texts = ["" if rng.random() < 0.1 else caption(scene, rng) for scene in scenes]
+    noisy, levels, wanted = noised(clean, alphas())
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            hidden = pipeline.text_encoder(tokens(pipeline.tokenizer, texts)).last_hidden_state
+        more = extra(noisy, levels, hidden) if extra else {}
+        said = pipeline.unet(noisy, levels, hidden, **more).sample
+    return errors(said, wanted)
+
+
+def _repeat(name: str, step: Callable[[float], float], minutes: float, most_steps: int | None) -> None:
+    """Call `step` with a rate that warms up and then falls, 0..1, until the time or the steps are over."""
+    begun, count, share, mean = time.monotonic(), 0, 0.0, 0.0
+    while share < 1 and count != most_steps:
+        share = min(1.0, (time.monotonic() - begun) / (minutes * 60))
+        loss = step(min(1.0, (count + 1) / 20) * (1 - 0.95 * share))
+        count += 1
+        mean = loss if count == 1 else mean * 0.95 + loss * 0.05
+        if count % 20 == 0:
+            print(f"{name}: step {count}, loss {mean:.4f}", flush=True)
