@@ -11,7 +11,7 @@ import diffusers
 import torch as _torch
 import transformers
 
-from platemark.engine.folder import POCKET
+from platemark.engine.models.folder import POCKET
 
 torch: Any = _torch
 _lib: Any = diffusers

@@ -32,7 +32,7 @@ import anyio.to_thread
 from platemark.core.generation import LoraUse, Parameters
 from platemark.core.updates import Answered, Order, Picture
 from platemark.engine.engine import Engine
-from platemark.engine.folder import POCKET, Folder, read_folder
+from platemark.engine.models.folder import POCKET, Folder, read_folder
 
 PROMPTS = (
     "a red house in a green meadow at sunset",
@@ -146,7 +146,7 @@ def run_bare(path: Path) -> None:
     )
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     pipeline.set_progress_bar_config(disable=True)
-    rescale = {"guidance_rescale": folder.declared.guidance_rescale} if folder.family.guidance_rescale else {}
+    rescale = {"guidance_rescale": folder.declared.guidance_rescale} if folder.family.denoiser == "unet" else {}
     for text in sys.stdin:
         line = json.loads(text)
         pictures = pipeline(

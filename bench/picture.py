@@ -27,7 +27,7 @@ from platemark.client import Client
 from platemark.core.generation import Parameters
 from platemark.core.updates import Order, Picture
 from platemark.engine.engine import Engine
-from platemark.engine.folder import POCKET, read_folder
+from platemark.engine.models.folder import POCKET, read_folder
 
 PROMPT = "a red house in a green meadow at sunset"
 GUIDANCE = 2.5

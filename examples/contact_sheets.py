@@ -5,6 +5,7 @@ Draws with `local/pocket` at its own 128×128 pixels, so that nothing is hidden 
 
 import argparse
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from platemark import Client
 MODEL = "local/pocket"
 SIDE = 128
 CELL = 192
+CAPTION = 30
 HOUSE = "a red house in a green meadow"
 Cell = tuple[str, Image.Image]
 Sheet = Callable[[Client], Iterator[Sequence[Cell]]]
@@ -78,19 +80,22 @@ def inpaint(client: Client) -> Iterator[Sequence[Cell]]:
 def outpaint(client: Client) -> Iterator[Sequence[Cell]]:
     source = draw(client, HOUSE)[0]
     sides = ({"left": 64, "right": 64}, {"up": 48}, {"down": 48}, {"left": 32, "right": 32, "up": 32, "down": 32})
-    row = [("source", source)]
-    for side in sides:
-        title = ", ".join(f"{name} {pixels}" for name, pixels in side.items())
-        row.append((title, draw(client, HOUSE, operation="outpaint", image=source, **side)[0]))
-    yield row
+    # The words are about what is new: a house in them would be drawn beside the one that is there.
+    for prompt in ("a green meadow", "a green meadow with trees"):
+        row = [("source", source)]
+        for side in sides:
+            title = ", ".join(f"{name} {pixels}" for name, pixels in side.items())
+            fields = {"operation": "outpaint", "image": source, **side}
+            row.append((f"{prompt}: {title}", draw(client, prompt, **fields)[0]))
+        yield row
 
 
 def upscale(client: Client) -> Iterator[Sequence[Cell]]:
     source = draw(client, HOUSE)[0]
-    row = [("source, 128×128", source)]
+    row = [("source, 128 x 128", source)]
     for side in (256, 512):
         fields: dict[str, Any] = {"operation": "upscale", "image": source, "width": side, "height": side}
-        row.append((f"{side}×{side}", draw(client, HOUSE, **fields)[0]))
+        row.append((f"{side} x {side}", draw(client, HOUSE, **fields)[0]))
     yield row
 
 
@@ -149,15 +154,15 @@ def _capabilities(client: Client) -> dict[str, Any]:
 def compose(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """Rows of captioned pictures; each is scaled to fit its cell, small ones without smoothing."""
     width = max(len(row) for row in rows) * CELL
-    sheet = Image.new("RGB", (width, len(rows) * (CELL + 18)), "white")
+    sheet = Image.new("RGB", (width, len(rows) * (CELL + CAPTION)), "white")
     pen = ImageDraw.Draw(sheet)
     for down, row in enumerate(rows):
         for across, (caption, picture) in enumerate(row):
-            left, top = across * CELL, down * (CELL + 18)
+            left, top = across * CELL, down * (CELL + CAPTION)
             scale = (CELL - 8) / max(picture.size)
             size = round(picture.width * scale), round(picture.height * scale)
             sheet.paste(picture.resize(size, Image.Resampling.BICUBIC), (left + 4, top + 4))
-            pen.text((left + 6, top + CELL), caption[:36], fill="black")
+            pen.text((left + 6, top + CELL - 4), "\n".join(textwrap.wrap(caption, 32)[:2]), fill="black")
     return sheet
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from platemark.cli import main
-from platemark.engine.folder import POCKET
+from platemark.engine.models.folder import POCKET
 from platemark.settings import Settings
 
 
@@ -69,7 +69,7 @@ def test_what_is_inspected_need_not_be_configured(data: Path, folder: Path, caps
 def test_adapters_and_their_odd_names_survive_the_file(
     data: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from platemark.engine.headers import read_header
+    from platemark.engine.models.headers import read_header
 
     lora = tmp_path / 'odd "name" ünï \\ .safetensors'
     config = json.loads((POCKET / "unet" / "config.json").read_text())

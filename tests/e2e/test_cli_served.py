@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.timeout(240)]
 # These two draw pictures of the product for its documents; they start their own.
 OUR_OWN = {"pocket_samples.py", "terminal_picture.py"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name not in OUR_OWN)
+# All sheets take minutes; test_contact_sheets.py draws them.
+ARGUMENTS = {"contact_sheets.py": ["upscale"]}
 PROMPT = "a red house in a green meadow at sunset"
 
 
@@ -214,7 +216,7 @@ def test_doctor_finds_everything_in_order(server: Served, capsys: pytest.Capture
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_in_python_runs(example: Path) -> None:
-    command = [sys.executable, str(example)]
+    command = [sys.executable, str(example), *ARGUMENTS.get(example.name, [])]
     environment = {**os.environ, "SD_API_KEY": ADMIN_KEY}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

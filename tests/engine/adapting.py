@@ -13,8 +13,8 @@ import torch
 import transformers
 from safetensors import torch as files
 
-from platemark.engine.folder import read_folder
-from platemark.engine.loaded import Loaded
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.models.folder import read_folder
 
 lib: Any = diffusers
 hub: Any = transformers

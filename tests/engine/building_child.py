@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from platemark.core.base import JsonObject
-from platemark.engine import child
-from platemark.engine.desk import Work
+from platemark.engine.serving import child
+from platemark.engine.serving.desk import Work
 
 
 def open_and_build(opening: JsonObject) -> Work:

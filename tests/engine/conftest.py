@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from platemark.engine.digest import Revisions
 from platemark.engine.engine import Engine
-from platemark.engine.folder import POCKET
-from platemark.engine.supervisor import Supervisor
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import POCKET
+from platemark.engine.serving.supervisor import Supervisor
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ class Overheard(logging.Handler):
 
 @pytest.fixture(scope="session")
 def overheard() -> Iterator[list[str]]:
-    logger, handler = logging.getLogger("platemark.engine.process"), Overheard()
+    logger, handler = logging.getLogger("platemark.engine.serving.process"), Overheard()
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     yield handler.lines

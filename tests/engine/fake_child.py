@@ -10,9 +10,9 @@ from collections.abc import Hashable, Sequence
 from platemark.core.base import JsonObject
 from platemark.core.errors import GenerationCanceled, ModelUnavailable
 from platemark.core.updates import Order, Picture, Progress
-from platemark.engine.batching import Item
-from platemark.engine.child import run
-from platemark.engine.desk import Canceled, Tell
+from platemark.engine.drawing.batching import Item
+from platemark.engine.serving.child import run
+from platemark.engine.serving.desk import Canceled, Tell
 
 
 class Fake:

@@ -18,11 +18,11 @@ from PIL import Image
 
 from platemark.core.base import JsonObject
 from platemark.core.updates import Order, Picture, Preview, Progress
-from platemark.engine.batching import Item
-from platemark.engine.drawing import draw_batch
-from platemark.engine.folder import POCKET
-from platemark.engine.loaded import Loaded
-from platemark.engine.pipelines import Pipelines
+from platemark.engine.drawing.batching import Item
+from platemark.engine.drawing.draw import draw_batch
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.memory.pipelines import Pipelines
+from platemark.engine.models.folder import POCKET
 
 lib: Any = diffusers
 random: Any = torch

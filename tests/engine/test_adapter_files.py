@@ -10,10 +10,10 @@ import pytest
 from weights_files import write_raw, write_shapes
 
 from platemark.core.errors import ModelUnavailable
-from platemark.engine.digest import Revisions
-from platemark.engine.folder import POCKET, Folder, capabilities, read_folder
-from platemark.engine.headers import read_header
-from platemark.engine.source import Source
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import POCKET, Folder, capabilities, read_folder
+from platemark.engine.models.headers import read_header
+from platemark.engine.models.source import Source
 
 WIDTH = json.loads((POCKET / "unet" / "config.json").read_text())["cross_attention_dim"]
 HIDDEN = json.loads((POCKET / "text_encoder" / "config.json").read_text())["hidden_size"]

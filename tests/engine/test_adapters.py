@@ -26,10 +26,10 @@ from adapting import (
 
 from platemark.core.errors import ModelUnavailable, Unsupported
 from platemark.core.generation import LoraUse
-from platemark.engine.adapters import controlnets_of, vae_of, with_adapters
-from platemark.engine.loaded import Loaded
-from platemark.engine.prompts import encode
-from platemark.engine.shelf import bytes_of, drop_extras, extras_bytes, extras_of
+from platemark.engine.conditioning.adapters import controlnets_of, vae_of, with_adapters
+from platemark.engine.conditioning.prompts import encode
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.memory.shelf import bytes_of, drop_extras, extras_bytes, extras_of
 
 pytestmark = [
     pytest.mark.torch,

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.updates import Order
-from platemark.engine import previews
-from platemark.engine.batching import Item
-from platemark.engine.drawing import Batch
-from platemark.engine.latents import draw, generator, slerp
-from platemark.engine.loaded import Loaded
-from platemark.engine.operations import compatibility
-from platemark.engine.running import pipeline_for
-from platemark.engine.schedulers import DIFFUSION, FLOW
+from platemark.engine.drawing import previews
+from platemark.engine.drawing.batching import Item
+from platemark.engine.drawing.draw import Batch
+from platemark.engine.drawing.latents import draw, generator, slerp
+from platemark.engine.drawing.operations import compatibility
+from platemark.engine.drawing.running import pipeline_for
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.models.schedulers import DIFFUSION, FLOW
 
 # The libraries warn about each other.
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from orders import order
 
-from platemark.engine.batching import BATCH_LANE_SECONDS, QUIET, WINDOW, Batches, Item, by_job, halves, room_for
+from platemark.engine.drawing.batching import BATCH_LANE_SECONDS, QUIET, WINDOW, Batches, Item, by_job, halves, room_for
 
 LATER = 1_000.0
 

@@ -8,9 +8,9 @@ import torch
 from painting import Models, asked, paint, photo, rectangle
 
 from platemark.core.errors import GenerationCanceled
-from platemark.engine.batching import Item
-from platemark.engine.drawing import Batch
-from platemark.engine.schedulers import DIFFUSION, FLOW
+from platemark.engine.drawing.batching import Item
+from platemark.engine.drawing.draw import Batch
+from platemark.engine.models.schedulers import DIFFUSION, FLOW
 
 # The libraries warn about each other.
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]

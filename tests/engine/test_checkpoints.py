@@ -13,14 +13,14 @@ import pytest
 from weights_files import Shapes, write_shapes
 
 from platemark.core.errors import ModelUnavailable
-from platemark.engine.catalogue import source_of, sources
-from platemark.engine.digest import Revisions
-from platemark.engine.folder import capabilities, read_folder
-from platemark.engine.headers import read_header
-from platemark.engine.layouts import layout
-from platemark.engine.single_file import VOCABULARY, default_config, inspect
-from platemark.engine.source import Source
-from platemark.engine.weights import load_weights, place
+from platemark.engine.models.catalogue import source_of, sources
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import capabilities, read_folder
+from platemark.engine.models.headers import read_header
+from platemark.engine.models.layouts import layout
+from platemark.engine.models.single_file import VOCABULARY, default_config, inspect
+from platemark.engine.models.source import Source
+from platemark.engine.models.weights import load_weights, place
 from platemark.settings import LocalModel, Settings
 
 P = "model.diffusion_model."
@@ -255,7 +255,7 @@ def test_a_checkpoint_draws_what_its_folder_draws(tmp_path: Path, name: str) -> 
     from old_layout import write_checkpoint
     from painting import asked, paint
 
-    from platemark.engine.pipelines import Pipelines
+    from platemark.engine.memory.pipelines import Pipelines
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -281,7 +281,7 @@ def test_a_checkpoint_draws_what_its_folder_draws(tmp_path: Path, name: str) -> 
 def test_a_checkpoint_whose_weights_do_not_fit_is_said(tmp_path: Path) -> None:
     import adapting
 
-    from platemark.engine.pipelines import Pipelines
+    from platemark.engine.memory.pipelines import Pipelines
 
     adapting.make("sd").save_pretrained(tmp_path / "sd")
     path = write_shapes(tmp_path / "x.safetensors", unet(32, width=16) | CLIP)

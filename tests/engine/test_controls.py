@@ -8,10 +8,10 @@ import pytest
 from painting import Models, asked, paint, photo, rectangle, with_controls
 
 from platemark.core.generation import ControlUse
-from platemark.engine.latents import generator
-from platemark.engine.loaded import Loaded
-from platemark.engine.operations import tensor_of
-from platemark.engine.running import pipeline_for
+from platemark.engine.drawing.latents import generator
+from platemark.engine.drawing.operations import tensor_of
+from platemark.engine.drawing.running import pipeline_for
+from platemark.engine.memory.loaded import Loaded
 
 # The libraries warn about each other.
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
@@ -21,7 +21,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "image_to_image": {"image": photo()},
     "inpaint": {"image": photo(), "mask": rectangle()},
 }
-CANNY, COLOUR = ControlUse(type="canny"), ControlUse(type="colour", strength=0.7)
+CANNY, COLOUR = ControlUse(type="canny", preprocess=False), ControlUse(type="colour", strength=0.7)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_text_to_image_is_what_the_stock_pipeline_draws(controlled: Models, fami
         control_guidance_end=0.5,
         output_type="pt",
     ).images
-    use = ControlUse(type="canny", strength=0.8, end=0.5)
+    use = ControlUse(type="canny", strength=0.8, end=0.5, preprocess=False)
     told = paint(
         loaded,
         *(
@@ -82,7 +82,7 @@ def test_text_to_image_is_what_the_stock_pipeline_draws(controlled: Models, fami
 
 
 def _net(loaded: Loaded) -> Any:
-    from platemark.engine.adapters import controlnets_of
+    from platemark.engine.conditioning.adapters import controlnets_of
 
     return controlnets_of(loaded, ["canny"])
 
@@ -93,7 +93,7 @@ def test_start_and_end_are_fractions_of_the_steps_that_are_taken(controlled: Mod
     loaded, guide = controlled(family), photo(seed=1)
 
     def drawn(start: float, end: float) -> np.ndarray[Any, Any]:
-        use = ControlUse(type="canny", start=start, end=end)
+        use = ControlUse(type="canny", start=start, end=end, preprocess=False)
         wanted = asked("image_to_image", image=photo(), strength=0.5, steps=8, controls=(use,), guides=[guide])
         return paint(loaded, wanted).pixels()
 

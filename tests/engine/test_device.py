@@ -8,9 +8,9 @@ import pytest
 import torch
 from tiny_models import sd, sd3
 
-from platemark.engine import device
-from platemark.engine.folder import POCKET, read_folder
-from platemark.engine.loaded import Loaded
+from platemark.engine.memory import device
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.models.folder import POCKET, read_folder
 
 pytestmark = [
     pytest.mark.torch,

@@ -18,9 +18,10 @@ from PIL import Image
 
 from platemark.core.errors import EngineCrashed, ModelUnavailable
 from platemark.core.updates import Answered, Charged, Order, Picture, Progress
-from platemark.engine.digest import Revisions
 from platemark.engine.engine import Engine
-from platemark.engine.folder import DIFFUSION_SCHEDULERS, FLOW_SCHEDULERS, capabilities, read_folder
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import DIFFUSION_SCHEDULERS, FLOW_SCHEDULERS, capabilities, read_folder
+from platemark.engine.models.source import Source
 from platemark.providers.local import FREE, Local
 
 # The first test waits for two processes that import the libraries, which takes long on a busy machine.
@@ -182,10 +183,14 @@ async def test_a_child_killed_in_the_middle_is_a_crash_and_the_next_request_work
     assert overheard[said_before:] == []
 
 
+def _sources(models: dict[str, Path]) -> dict[str, Source]:
+    return {name: Source.of(path) for name, path in models.items()}
+
+
 async def test_a_drawing_ends_with_its_revision_and_price(
     engine: Engine, models: dict[str, Path], revision: str
 ) -> None:
-    local = Local(engine, models, {}, {}, Revisions())
+    local = Local(engine, _sources(models), {}, {}, Revisions())
     updates = [update async for update in local.generate(order(steps=1, seeds=(4, 5)))]
     assert updates[0] == Progress(1, 1)
     assert [update.seed for update in updates if isinstance(update, Picture)] == [4, 5]
@@ -196,7 +201,7 @@ async def test_a_drawing_ends_with_its_revision_and_price(
 
 
 async def test_closing_a_generation_cancels_its_drawing(engine: Engine, models: dict[str, Path]) -> None:
-    local = Local(engine, models, {}, {}, Revisions())
+    local = Local(engine, _sources(models), {}, {}, Revisions())
     async with aclosing(local.generate(order(steps=150))) as updates:
         assert await anext(updates) == Progress(1, 150)
         pid = engine.pid

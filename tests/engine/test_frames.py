@@ -10,7 +10,7 @@ from orders import order
 
 from platemark.core.errors import ProviderRejected
 from platemark.core.generation import ControlUse, LoraUse
-from platemark.engine.frames import MAX_HEADER, BadFrame, pack, read_frame, unpack, write_frame
+from platemark.engine.serving.frames import MAX_HEADER, BadFrame, pack, read_frame, unpack, write_frame
 
 VALUES = some.recursive(
     some.none() | some.booleans() | some.integers() | some.text(),

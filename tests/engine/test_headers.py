@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from weights_files import header_of, write_raw, write_shapes
 
 from platemark.core.errors import ModelUnavailable
-from platemark.engine.folder import POCKET
-from platemark.engine.headers import Tensor, printable, read_header
+from platemark.engine.models.folder import POCKET
+from platemark.engine.models.headers import Tensor, printable, read_header
 
 GOOD = header_of({"a": (2, 3), "b": (), "c": (0, 5)})
 UNET = POCKET / "unet" / "diffusion_pytorch_model.safetensors"

@@ -15,8 +15,8 @@ from typing import cast
 import pytest
 
 from platemark.core.errors import ModelUnavailable
-from platemark.engine.folder import POCKET
-from platemark.engine.hub import Listed, choose, snapshot, verify
+from platemark.engine.models.folder import POCKET
+from platemark.engine.models.hub import Listed, choose, snapshot, verify
 
 COMMIT = "1" * 40
 CARD = b"---\nlicense: openrail++\n---\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from platemark.core.errors import ModelUnavailable
-from platemark.engine.digest import Revisions
-from platemark.engine.folder import POCKET, capabilities, read_folder
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import POCKET, capabilities, read_folder
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 from platemark.core.errors import InvalidRequest
 from platemark.core.generation import ControlUse
-from platemark.engine.folder import POCKET, read_folder
-from platemark.engine.latents import encode, generator
-from platemark.engine.loaded import Loaded
-from platemark.engine.operations import tensor_of
-from platemark.engine.schedulers import DIFFUSION
-from platemark.engine.tiling import canvas_of
+from platemark.engine.drawing.latents import encode, generator
+from platemark.engine.drawing.operations import tensor_of
+from platemark.engine.drawing.tiling import canvas_of
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.models.folder import POCKET, read_folder
+from platemark.engine.models.schedulers import DIFFUSION
 
 # The libraries warn about each other.
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]

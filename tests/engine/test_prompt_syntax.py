@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from platemark.engine.prompt_syntax import HEAVIEST, STEP, Piece, parse
+from platemark.engine.conditioning.prompt_syntax import HEAVIEST, STEP, Piece, parse
 
 typed = st.text(alphabet=st.sampled_from([*"()[]\\:.0123456789 -+ab"]), max_size=120) | st.text(max_size=60)
 

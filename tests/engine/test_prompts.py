@@ -10,10 +10,10 @@ import torch
 from adapting import LAYERS, drawn, load, write
 
 from platemark.core.errors import ModelUnavailable, Unsupported
-from platemark.engine.folder import POCKET
-from platemark.engine.loaded import Loaded
-from platemark.engine.prompts import Encoded, encode, most_clip_skip, not_read
-from platemark.engine.shelf import Shelf, extras_of
+from platemark.engine.conditioning.prompts import Encoded, encode, most_clip_skip, not_read
+from platemark.engine.memory.loaded import Loaded
+from platemark.engine.memory.shelf import Shelf, extras_of
+from platemark.engine.models.folder import POCKET
 
 pytestmark = [
     pytest.mark.torch,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from platemark.core.updates import Order
 from platemark.engine.engine import Engine
-from platemark.engine.folder import POCKET
+from platemark.engine.models.folder import POCKET
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "yellow": (255, 220, 0)}

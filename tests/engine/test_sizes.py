@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from platemark.engine.sizes import direct, near_native
+from platemark.engine.drawing.sizes import direct, near_native
 
 SIDES = some.integers(min_value=16, max_value=4096)
 GRIDS = some.sampled_from([(128, 32), (64, 8), (512, 64), (1024, 32)])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from platemark.engine.tiers import Tiers
+from platemark.engine.memory.tiers import Tiers
 
 
 def fetch(tiers: Tiers, name: str, size: int) -> list[tuple[str, str]]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from platemark.core.errors import Misconfigured, ModelUnavailable
-from platemark.engine.folder import POCKET
-from platemark.engine.weights import LIST, Weight, check, load_weights, place, pull
+from platemark.engine.models.folder import POCKET
+from platemark.engine.models.weights import LIST, Weight, check, load_weights, place, pull
 
 CONTENT = b"weights " * 1000
 NAME = "tiny_weights_for_a_test"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import anyio
 import pytest
@@ -46,11 +47,27 @@ async def test_p1_four_things_per_image(bench: Bench) -> None:
         assert [publication["state"] for publication in record.publications] == ["draft"]
 
 
-async def test_the_providers_bytes_are_gone_and_their_hash_is_kept(bench: Bench) -> None:
+async def test_the_providers_bytes_are_gone_and_their_hash_is_kept(bench: Bench, tmp_path: Path) -> None:
     generation = await bench.make()
     (image,) = await bench.images(generation)
     assert image.original_sha256 != image.sha256
-    assert not await bench.platform.blobs.exists(f"{image.project}/{image.original_sha256}")
+    assert await anyio.to_thread.run_sync(stored, tmp_path) == {image.sha256}
+
+
+async def test_generations_of_the_same_bytes_take_nothing_from_each_other(bench: Bench, tmp_path: Path) -> None:
+    both = [await bench.ask(seed=5) for _ in range(2)]
+    for generation in both:
+        await generate.call(bench.platform, generation.id)
+    for generation in both:
+        await generate.finish(bench.platform, generation.id)
+    images = [image for generation in both for image in await bench.images(generation)]
+    assert len({image.original_sha256 for image in images}) == 1
+    assert await anyio.to_thread.run_sync(stored, tmp_path) == {image.sha256 for image in images}
+
+
+def stored(data: Path) -> set[str]:
+    """The names of everything that the store of bytes holds."""
+    return {path.name for path in data.rglob("*") if path.is_file() and len(path.name) == 64}
 
 
 async def test_finishing_twice_is_finishing_once(bench: Bench) -> None:

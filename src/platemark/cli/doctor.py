@@ -151,9 +151,9 @@ def _wait(check: Callable[[], Awaitable[None]]) -> None:
 
 
 def _models(settings: "Settings") -> Iterator[Finding]:
-    from platemark.engine.catalogue import sources
-    from platemark.engine.folder import read_folder
-    from platemark.engine.source import Source
+    from platemark.engine.models.catalogue import sources
+    from platemark.engine.models.folder import read_folder
+    from platemark.engine.models.source import Source
 
     def look(name: str, source: Source) -> Finding:
         problems = read_folder(source).problems

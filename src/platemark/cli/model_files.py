@@ -8,8 +8,8 @@ import typer
 from platemark.cli.connect import Data, Json
 
 if TYPE_CHECKING:
-    from platemark.engine.inspection import Inspection
-    from platemark.engine.source import Source
+    from platemark.engine.models.inspection import Inspection
+    from platemark.engine.models.source import Source
     from platemark.settings import LocalModel, Settings
 
 Name = Annotated[str, typer.Argument(help="Name after `local/`.")]
@@ -42,9 +42,9 @@ def add(
     from platemark.cli import output
     from platemark.cli.serve import settings
     from platemark.core.errors import Conflict, ModelUnavailable
-    from platemark.engine.catalogue import source_of
-    from platemark.engine.folder import read_folder
-    from platemark.engine.models_file import read_models, write_models
+    from platemark.engine.models.catalogue import source_of
+    from platemark.engine.models.folder import read_folder
+    from platemark.engine.models.models_file import read_models, write_models
 
     found: Settings = settings(data=data)
     known = read_models(found.data)
@@ -80,7 +80,7 @@ def remove(name: Name, json: Json = False, data: Data = None) -> None:
     from platemark.cli import output
     from platemark.cli.serve import settings
     from platemark.core.errors import NotFound
-    from platemark.engine.models_file import read_models, write_models
+    from platemark.engine.models.models_file import read_models, write_models
 
     found: Settings = settings(data=data)
     known = read_models(found.data)
@@ -105,7 +105,7 @@ def inspect(
     """Describe a model without loading it: class, sizes, parameters, licence, what it can do, its adapters."""
     from platemark.cli import output
     from platemark.cli.serve import settings
-    from platemark.engine.inspection import inspect_model
+    from platemark.engine.models.inspection import inspect_model
 
     _, place = _chosen(model, settings(data=data))
     found = inspect_model(place)
@@ -165,7 +165,7 @@ def bench(
 def _chosen(model: str, found: "Settings") -> "tuple[str, Source]":
     """A model of the settings by its name with or without `local/`, else what lies at a path."""
     from platemark.core.errors import NotFound
-    from platemark.engine.catalogue import source_of, sources
+    from platemark.engine.models.catalogue import source_of, sources
     from platemark.settings import LocalModel
 
     known = sources(found)
@@ -180,7 +180,7 @@ def _chosen(model: str, found: "Settings") -> "tuple[str, Source]":
 
 def _source(source: str | None, revision: str | None) -> dict[str, Any]:
     from platemark.core.errors import InvalidRequest
-    from platemark.engine.hub import commit_of
+    from platemark.engine.models.hub import commit_of
 
     if source is None:
         return {}
@@ -196,7 +196,7 @@ def _model(name: str, facts: dict[str, Any]) -> "LocalModel":
     from pydantic import ValidationError
 
     from platemark.core.errors import InvalidRequest
-    from platemark.engine.models_file import check_model
+    from platemark.engine.models.models_file import check_model
 
     try:
         return check_model(name, {key: value for key, value in facts.items() if value})

@@ -9,7 +9,7 @@ from platemark.cli.faults import FAILED
 from platemark.cli.model_files import add, bench, inspect, remove
 
 if TYPE_CHECKING:
-    from platemark.engine.source import Source
+    from platemark.engine.models.source import Source
     from platemark.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Models: what can be asked for, and whether weights are whole.")
@@ -44,7 +44,7 @@ def check(json: Json = False, data: Data = None) -> None:
     """
     from platemark.cli import output
     from platemark.cli.serve import settings
-    from platemark.engine.catalogue import sources
+    from platemark.engine.models.catalogue import sources
 
     found: Settings = settings(data=data)
     rows = [{"name": name, "place": str(one.path), **_state(one)} for name, one in sources(found).items()]
@@ -74,9 +74,9 @@ def pull(
     from platemark.cli import output
     from platemark.cli.serve import settings
     from platemark.core.errors import InvalidRequest
-    from platemark.engine.hub import fetch as fetch_model
-    from platemark.engine.weights import load_weights
-    from platemark.engine.weights import pull as fetch
+    from platemark.engine.models.hub import fetch as fetch_model
+    from platemark.engine.models.weights import load_weights
+    from platemark.engine.models.weights import pull as fetch
 
     found: Settings = settings(data=data)
     listed = {weight.name: weight for weight in load_weights()}
@@ -104,8 +104,8 @@ for command in (add, remove, inspect, bench):
 
 def _weights(found: "Settings") -> list[dict[str, str | None]]:
     """The state of every weight in the list that Platemark ships."""
-    from platemark.engine.weights import check as compare
-    from platemark.engine.weights import load_weights, place
+    from platemark.engine.models.weights import check as compare
+    from platemark.engine.models.weights import load_weights, place
 
     states = {"good": "ok", "missing": "missing", "changed": "failed"}
     return [
@@ -122,8 +122,8 @@ def _weights(found: "Settings") -> list[dict[str, str | None]]:
 
 def _state(place: "Source") -> dict[str, str | None]:
     from platemark.core.errors import ModelUnavailable
-    from platemark.engine.digest import Revisions
-    from platemark.engine.folder import read_folder
+    from platemark.engine.models.digest import Revisions
+    from platemark.engine.models.folder import read_folder
 
     try:
         problems = read_folder(place).problems

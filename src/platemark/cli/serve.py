@@ -30,7 +30,7 @@ def serve(
     given: dict[str, Any] = {"data": data, "host": host, "port": port, "role": role}
     chosen = settings(**given)
     if chosen.role in ("all", "engine") and "local" in chosen.providers:
-        from platemark.engine.process import start_early
+        from platemark.engine.serving.process import start_early
 
         # Both take seconds to import what they need, and there is more than one core.
         start_early(chosen.engine_threads)

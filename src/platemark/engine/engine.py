@@ -11,9 +11,9 @@ import anyio.to_thread
 from platemark.core.base import JsonObject
 from platemark.core.errors import PlatemarkError
 from platemark.core.updates import Order, Update
-from platemark.engine.process import COMMAND, cores
-from platemark.engine.source import Source
-from platemark.engine.supervisor import Said, Supervisor
+from platemark.engine.models.source import Source
+from platemark.engine.serving.process import COMMAND, cores
+from platemark.engine.serving.supervisor import Said, Supervisor
 
 Speed = Literal["exact", "fast"]
 

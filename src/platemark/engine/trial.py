@@ -11,8 +11,8 @@ from platemark.core.base import JsonObject, Part
 from platemark.core.generation import Parameters
 from platemark.core.updates import Answered, Order
 from platemark.engine.engine import Engine
-from platemark.engine.folder import capabilities, read_folder
-from platemark.engine.source import Source
+from platemark.engine.models.folder import capabilities, read_folder
+from platemark.engine.models.source import Source
 
 _PROMPT = "a red house on a meadow"
 _ROUNDS = 3

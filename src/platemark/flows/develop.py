@@ -11,6 +11,7 @@ from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publicat
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
+from platemark.flows import originals
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
 from platemark.flows.order import parents_of
@@ -73,7 +74,7 @@ class Developed:
 async def develop(platform: Platform, generation: Generation, output: Output) -> Developed:
     """Decode, screen, seal, store and inspect one output. Raises InvalidImage, SealFailed, StorageUnavailable."""
     limits = platform.limits
-    original = await platform.blobs.get(f"{output.project}/{output.sha256}")
+    original = await originals.read(platform, output)
     normal = await anyio.to_thread.run_sync(
         lambda: normalise(
             original, generation.output_format, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels

@@ -4,7 +4,6 @@
 they go on where the rows say. Whatever leads back here is bounded by `Limits`; `jobs` only orders, waits and repeats.
 """
 
-import hashlib
 from contextlib import aclosing
 
 import anyio
@@ -19,9 +18,9 @@ from platemark.core.errors import (
     Unsupported,
 )
 from platemark.core.generation import Generation, Warning
-from platemark.core.image import Blob
 from platemark.core.ports import Platform, Provider
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
+from platemark.flows import originals
 from platemark.flows.attempt import (
     Gathered,
     Outcome,
@@ -74,7 +73,7 @@ async def finish(platform: Platform, generation_id: str) -> Outcome:
     async with platform.store.reading() as read:
         generation = await read.get(Generation, generation_id)
     if generation.done:
-        await _clear_originals(platform, generation)
+        await originals.clear(platform, generation)
         return Outcome("ended")
     try:
         attempt = await latest(platform, generation)
@@ -85,7 +84,7 @@ async def finish(platform: Platform, generation_id: str) -> Outcome:
     except Exception as error:
         return await after_failure(platform, generation_id, _as_ours(error, generation_id), Gathered())
     ended(platform, generation)
-    await _clear_originals(platform, generation)
+    await originals.clear(platform, generation)
     return Outcome("ended")
 
 
@@ -179,29 +178,11 @@ async def _take(
         case Preview():
             await live.preview(update)
         case Picture():
-            gathered.outputs.append(await _keep(platform, attempt, update))
+            gathered.outputs.append(await originals.keep(platform, attempt, update))
         case Charged():
             gathered.cost = update.cost
         case Answered():
             gathered.answer = update
-
-
-async def _keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output:
-    """The provider's bytes as they came, until they are developed."""
-    digest = hashlib.sha256(picture.data).hexdigest()
-    await platform.blobs.put(f"{attempt.project}/{digest}", picture.data)
-    flags = {**picture.flags, "warnings": [warning.model_dump() for warning in picture.warnings]}
-    return Output(
-        id=f"{attempt.id}/{picture.index}",
-        project=attempt.project,
-        generation=attempt.generation,
-        attempt=attempt.id,
-        index=picture.index,
-        sha256=digest,
-        media_type=picture.media_type,
-        seed=picture.seed,
-        flags=flags,
-    )
 
 
 async def _cancel_requested(platform: Platform, generation_id: str) -> bool:
@@ -247,16 +228,6 @@ def _fewer(generation: Generation, made: int) -> tuple[Warning, ...]:
     if made >= asked:
         return ()
     return (Warning(code="fewer_images", field="n", message=f"The provider gave {made} of {asked} pictures."),)
-
-
-async def _clear_originals(platform: Platform, generation: Generation) -> None:
-    """The unsealed bytes have served; their hash stays in the record. Run again after a crash."""
-    async with platform.store.reading() as read:
-        outputs = await read.all(Output, generation=generation.id)
-        named = {output.id: await read.find(Blob, f"{output.project}/{output.sha256}") for output in outputs}
-    for output in outputs:
-        if named[output.id] is None:
-            await platform.blobs.delete(f"{output.project}/{output.sha256}")
 
 
 def _as_ours(error: Exception, generation_id: str) -> PlatemarkError:

@@ -4,6 +4,7 @@ A change that running workflows could not survive bumps `settings.CONTRACT_VERSI
 """
 
 import asyncio
+import contextvars
 from dataclasses import dataclass, field
 
 from dbos import DBOS
@@ -64,7 +65,8 @@ async def _again(generation_id: str, delay: float) -> None:
     async with platform.store.reading() as read:
         generation = await read.get(Generation, generation_id)
     if not generation.done:
-        await platform.jobs.submit(generation, delay=delay)
+        # In a context of its own: DBOS starts no workflow from inside a step, and this one is nobody's child.
+        await asyncio.create_task(platform.jobs.submit(generation, delay=delay), context=contextvars.Context())
 
 
 def _plain(outcome: Outcome) -> JsonObject:

@@ -11,11 +11,11 @@ from platemark.core.errors import ModelUnavailable
 from platemark.core.model import Capabilities, Model
 from platemark.core.money import Cost
 from platemark.core.updates import Answered, Charged, Order, Update
-from platemark.engine.catalogue import POCKET_NAME, sources
-from platemark.engine.digest import Revisions
 from platemark.engine.engine import Engine
-from platemark.engine.folder import capabilities, read_folder
-from platemark.engine.source import Source
+from platemark.engine.models.catalogue import POCKET_NAME, sources
+from platemark.engine.models.digest import Revisions
+from platemark.engine.models.folder import capabilities, read_folder
+from platemark.engine.models.source import Source
 from platemark.settings import Settings
 
 NAME = "local"

@@ -5,9 +5,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from platemark.engine.folder import POCKET
+from platemark.engine.models.folder import POCKET
+from platemark.engine.training.libraries import torch
 from platemark.engine.training.stages import STAGES, Course, run, small
 
 

@@ -2,20 +2,17 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from diffusers import ControlNetModel, StableDiffusionPipeline
-from diffusers.models.attention_processor import AttnProcessor
-from peft import LoraConfig
-from peft.utils import get_peft_model_state_dict
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
-from torch import Tensor
 
 from platemark.engine.training.captions import caption
 from platemark.engine.training.dataset import Dataset, encode
+from platemark.engine.training.libraries import Tensor, diffusers, peft, torch
 from platemark.engine.training.muon import Muon
 from platemark.engine.training.noise import alphas, errors, noised
 from platemark.engine.training.render import render
@@ -37,13 +34,25 @@ def outline(scene: Scene) -> Image.Image:
 def blueprint(scene: Scene) -> Image.Image:
     """White lines on blue paper."""
     flat = render(scene)
-    lines = ImageChops.difference(flat, render(scene, contour=2)).convert("L").point(lambda level: min(255, level * 5))
+    lines = (
+        ImageChops.difference(flat, render(scene, contour=2))
+        .convert("L")
+        .point([min(255, 5 * level) for level in range(256)])
+    )
     paper = ImageOps.colorize(ImageOps.grayscale(flat), *_BLUE)
     paper.paste((240, 247, 255), (0, 0), lines)
     return paper
 
 
 LOOKS: dict[str, Callable[[Scene], Image.Image]] = {"outline": outline, "blueprint": blueprint}
+
+
+def look_pictures(vae: Any, name: str, count: int) -> tuple[list[Scene], NDArray[np.uint8], NDArray[np.float16]]:
+    """Random scenes in the look `name`: scenes, pictures [n, 128, 128, 3], unscaled latents [n, 4, 16, 16]."""
+    rng = np.random.default_rng(len(name))
+    scenes = [sample(rng) for _ in range(count)]
+    drawn = np.stack([np.asarray(LOOKS[name](scene)) for scene in scenes])
+    return scenes, drawn, encode(drawn, vae)
 
 
 def train_look(
@@ -57,18 +66,17 @@ def train_look(
     most_steps: int | None = None,
 ) -> None:
     """Train the look `name` of LOOKS; writes `out`/NAME.safetensors in float16."""
-    rng = np.random.default_rng(len(name))
-    scenes = [sample(rng) for _ in range(pictures)]
-    drawn = np.stack([np.asarray(LOOKS[name](scene)) for scene in scenes])
-    latents = torch.from_numpy(encode(drawn, pipeline.vae)).float() * pipeline.vae.config.scaling_factor
+    rng = np.random.default_rng(1)
+    scenes, _, encoded = look_pictures(pipeline.vae, name, pictures)
+    latents = torch.from_numpy(encoded).float() * pipeline.vae.config.scaling_factor
     unet = pipeline.unet.requires_grad_(False).train()
-    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=_LAYERS), adapter_name=name)
-    unet.set_attn_processor(AttnProcessor())
+    unet.add_adapter(peft.LoraConfig(r=RANK, lora_alpha=RANK, target_modules=_LAYERS), adapter_name=name)
+    unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor())
     parameters = [parameter for parameter in unet.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=1e-3)
 
     def step(rate: float) -> float:
-        chosen = rng.integers(0, pictures, batch)
+        chosen: list[int] = rng.integers(0, pictures, batch).tolist()
         losses = _said(pipeline, latents[chosen], [scenes[index] for index in chosen], rng)
         loss = losses.mean()
         optimiser.zero_grad()
@@ -80,40 +88,41 @@ def train_look(
 
     _repeat(f"look {name}", step, minutes, most_steps)
     layers = {
-        key: value.half().contiguous() for key, value in get_peft_model_state_dict(unet, adapter_name=name).items()
+        key: value.half().contiguous()
+        for key, value in peft.utils.get_peft_model_state_dict(unet, adapter_name=name).items()
     }
-    StableDiffusionPipeline.save_lora_weights(out, unet_lora_layers=layers, weight_name=f"{name}.safetensors")
+    diffusers.StableDiffusionPipeline.save_lora_weights(out, unet_lora_layers=layers, weight_name=f"{name}.safetensors")
     unet.delete_adapters(name)
 
 
-def train_edges(
+def train_canny(
     pipeline: Any, data: Dataset, out: Path, minutes: float, *, batch: int = 16, most_steps: int | None = None
 ) -> None:
     """Train a ControlNet that follows `canny` lines; writes a folder in float16. Goes on from `out` if it is there."""
     rng = np.random.default_rng(int(time.time()))
     unet = pipeline.unet.requires_grad_(False)
     if out.exists():
-        net: Any = ControlNetModel.from_pretrained(out, torch_dtype=torch.float32)
+        net: Any = diffusers.ControlNetModel.from_pretrained(out, torch_dtype=torch.float32)
     else:
-        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_GUIDE_WIDTHS)
-    net.requires_grad_(True).train().set_attn_processor(AttnProcessor())
+        net = diffusers.ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_GUIDE_WIDTHS)
+    net.requires_grad_(True).train().set_attn_processor(diffusers.models.attention_processor.AttnProcessor())
     net.to(memory_format=torch.channels_last)
-    unet.set_attn_processor(AttnProcessor())
+    unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor())
     muon = Muon(net.named_parameters())
     latents = torch.from_numpy(data.latents).float() * pipeline.vae.config.scaling_factor
 
     def step(rate: float) -> float:
-        chosen = rng.integers(0, len(latents), batch)
+        chosen: list[int] = rng.integers(0, len(latents), batch).tolist()
         guides = torch.stack([guide(Image.fromarray(picture)) for picture in data.pictures(chosen)])
         scenes = [data.scenes[index] for index in chosen]
-        loss = _said(pipeline, latents[chosen], scenes, rng, lambda *asked: _guided(net, guides, *asked)).mean()
+        loss = _said(pipeline, latents[chosen], scenes, rng, partial(_guided, net, guides)).mean()
         net.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         muon.step(1e-3 * rate)
         return float(loss.detach())
 
-    _repeat("edges", step, minutes, most_steps)
+    _repeat("canny", step, minutes, most_steps)
     net.eval().half().save_pretrained(out)
 
 

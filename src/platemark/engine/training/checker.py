@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from platemark.engine.training.dataset import Dataset, as_tensor
+from platemark.engine.training.libraries import Tensor, safetensors, torch
 from platemark.engine.training.muon import Muon
 from platemark.engine.training.palette import COLOURS
 from platemark.engine.training.scene import LIGHTS, PLACES, Scene
@@ -72,8 +70,8 @@ class Checker(nn.Module):
 
 def load(path: Path = WEIGHTS) -> Checker:
     """The trained classifier."""
-    checker = Checker()
-    checker.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    checker: Any = Checker()
+    checker.load_state_dict({key: value.float() for key, value in safetensors.load_file(path).items()})
     return checker.eval()
 
 
@@ -92,17 +90,18 @@ def train(data: Dataset, out: Path, minutes: float, *, batch: int = 48, state: P
     unseen = min(600, len(data.scenes) // 10)
     seen = len(data.scenes) - unseen
     wanted = torch.tensor([truth(scene) for scene in data.scenes])
-    checker = Checker().to(memory_format=torch.channels_last)
+    checker: Any = Checker()
+    checker.to(memory_format=torch.channels_last)
     if state and state.exists():
         checker.load_state_dict(torch.load(state, weights_only=True))
     muon = Muon(checker.named_parameters())
     begun, step, share = time.monotonic(), 0, 0.0
     while share < 1:
         share = min(1.0, (time.monotonic() - begun) / (minutes * 60))
-        chosen = rng.integers(0, seen, batch)
+        chosen: list[int] = rng.integers(0, seen, batch).tolist()
         with torch.autocast("cpu", torch.bfloat16):
             said = checker(_disturbed(data.pictures(chosen), rng))
-        loss = _loss(said, wanted[torch.from_numpy(chosen)])
+        loss = _loss(said, wanted[chosen])
         checker.zero_grad()
         loss.backward()
         muon.step(2e-3 * min(1.0, (step + 1) / 30) * (1 - 0.98 * share))
@@ -112,7 +111,7 @@ def train(data: Dataset, out: Path, minutes: float, *, batch: int = 48, state: P
     out.parent.mkdir(parents=True, exist_ok=True)
     if state:
         torch.save(checker.state_dict(), state)
-    save_file({key: value.half().contiguous() for key, value in checker.state_dict().items()}, out)
+    safetensors.save_file({key: value.half().contiguous() for key, value in checker.state_dict().items()}, out)
     return exam(checker.eval(), data, unseen)
 
 
@@ -125,7 +124,7 @@ def exam(checker: Checker, data: Dataset, count: int) -> dict[str, float]:
 
 def _loss(said: dict[str, Tensor], wanted: Tensor) -> Tensor:
     losses = [
-        F.cross_entropy(said[name].float(), wanted[:, index], label_smoothing=0.03)
+        torch.nn.functional.cross_entropy(said[name].float(), wanted[:, index], label_smoothing=0.03)
         for index, name in enumerate(CLASSES)
     ]
     return torch.stack(losses).sum()
@@ -137,8 +136,8 @@ def _disturbed(pictures: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     tensor = as_tensor(taken)
     if rng.random() < 0.6:
         factor = 2 if rng.random() < 0.7 else 1.6
-        small = F.interpolate(tensor, scale_factor=1 / factor, mode="area")
-        tensor = F.interpolate(small, size=tensor.shape[-2:], mode="bilinear")
+        small = torch.nn.functional.interpolate(tensor, scale_factor=1 / factor, mode="area")
+        tensor = torch.nn.functional.interpolate(small, size=tensor.shape[-2:], mode="bilinear")
     count = len(pictures)
     grain = torch.randn_like(tensor) * 0.1 * torch.rand(count, 1, 1, 1)
     return tensor + grain + torch.randn(count, 3, 1, 1) * 0.03

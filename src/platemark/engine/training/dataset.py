@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 
+from platemark.engine.training.libraries import Tensor, diffusers, torch
 from platemark.engine.training.render import render
 from platemark.engine.training.scene import Scene, sample
 
@@ -32,7 +31,7 @@ class Dataset:
         return np.stack([self.chunks[index // CHUNK][index % CHUNK] for index in indices])
 
 
-def as_tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
+def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """float32 [n, 3, side, side] in -1..1 from uint8 [n, side, side, 3]."""
     tensor = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
     return tensor.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
@@ -84,7 +83,7 @@ _encoders: dict[Path, Any] = {}
 
 def _encoder(vae: Path) -> Any:
     if vae not in _encoders:
-        model: Any = AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32)
+        model: Any = diffusers.AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32)
         _encoders[vae] = model.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()
     return _encoders[vae]
 

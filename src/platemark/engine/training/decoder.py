@@ -5,18 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from diffusers import AutoencoderTiny
-from torch import Tensor
+from numpy.typing import NDArray
 
 from platemark.engine.training.dataset import Dataset, as_tensor
+from platemark.engine.training.libraries import Tensor, diffusers, torch
 from platemark.engine.training.muon import Muon
+
+Pictures = tuple[NDArray[np.uint8], NDArray[np.float16]]  # with their unscaled latents
 
 _NOISE = 0.06  # of the latents' 0.69; the denoiser is not exact either
 
 
 def refine(
-    start: Path, data: Dataset, out: Path, minutes: float, *, batch: int = 6, most_steps: int | None = None
+    start: Path,
+    data: Dataset,
+    looks: Pictures,
+    out: Path,
+    minutes: float,
+    *,
+    batch: int = 6,
+    most_steps: int | None = None,
 ) -> float:
     """Train the decoder of the autoencoder in `start`; writes the whole autoencoder to `out`.
 
@@ -24,7 +32,7 @@ def refine(
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(int(time.time()))
-    model: Any = AutoencoderTiny.from_pretrained(out if out.exists() else start, torch_dtype=torch.float32)
+    model: Any = diffusers.AutoencoderTiny.from_pretrained(out if out.exists() else start, torch_dtype=torch.float32)
     model.requires_grad_(False)
     decoder = model.decoder.requires_grad_(True).to(memory_format=torch.channels_last)
     parameters = list(decoder.parameters())
@@ -35,7 +43,7 @@ def refine(
     begun, step, share = time.monotonic(), 0, 0.0
     while share < 1 and step != most_steps:
         share = min(1.0, (time.monotonic() - begun) / (minutes * 60))
-        loss = _loss(model, data, rng.integers(0, len(data.scenes) - unseen, batch))
+        loss = _loss(model, *_batch(data, looks, rng, len(data.scenes) - unseen, batch))
         decoder.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -52,9 +60,16 @@ def refine(
     return reached
 
 
-def _loss(model: Any, data: Dataset, chosen: Any) -> Tensor:
-    wanted = as_tensor(data.pictures(chosen))
-    latents = torch.from_numpy(data.latents[chosen]).float()
+def _batch(data: Dataset, looks: Pictures, rng: np.random.Generator, seen: int, batch: int) -> tuple[Tensor, Tensor]:
+    """Pictures and latents, one in six in another look, so that the adapters are drawn well too."""
+    few = batch // 6
+    chosen, other = rng.integers(0, seen, batch - few), rng.integers(0, len(looks[0]), few)
+    pictures = np.concatenate([data.pictures(chosen), looks[0][other]])
+    latents = np.concatenate([data.latents[chosen], looks[1][other]])
+    return as_tensor(pictures), torch.from_numpy(latents).float()
+
+
+def _loss(model: Any, wanted: Tensor, latents: Tensor) -> Tensor:
     latents = latents + torch.randn_like(latents) * _NOISE
     with torch.autocast("cpu", torch.bfloat16):
         drawn = model.decode(latents).sample
@@ -80,7 +95,8 @@ def _edges(pictures: Tensor) -> Tensor:
 def psnr(model: Any, data: Dataset, count: int) -> float:
     """Mean over the last `count` pictures, in dB."""
     chosen = range(len(data.scenes) - count, len(data.scenes))
-    wanted, ratios = as_tensor(data.pictures(chosen)), []
+    wanted = as_tensor(data.pictures(chosen))
+    ratios: list[Tensor] = []
     latents = torch.from_numpy(data.latents[list(chosen)]).float()
     for target, latent in zip(wanted.split(16), latents.split(16), strict=True):
         drawn = model.decode(latent).sample.clamp(-1, 1)

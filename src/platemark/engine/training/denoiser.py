@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.multiprocessing as mp
-from diffusers import AutoencoderTiny, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from platemark.engine.training import dataset
 from platemark.engine.training.captions import caption
+from platemark.engine.training.libraries import Tensor, diffusers, torch, transformers
 from platemark.engine.training.muon import Muon
 from platemark.engine.training.noise import alphas, errors, noised
 from platemark.engine.training.scene import Scene
@@ -61,7 +56,7 @@ class Progress:
     samples: int = 0
     seconds: float = 0
     loss: float | None = None
-    log: list[dict[str, float]] = field(default_factory=list)
+    log: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
 
 
 @dataclass(slots=True)
@@ -77,7 +72,7 @@ class Shared:
 def train(plan: Plan) -> None:
     """Run the plan to its end; what is written into `plan.out` is state.pt."""
     plan.out.mkdir(parents=True, exist_ok=True)
-    context = mp.get_context("spawn")
+    context = torch.multiprocessing.get_context("spawn")
     unet, text = _models(plan)
     count = sum(p.numel() for p in [*unet.parameters(), *text.parameters()])
     shared = Shared(
@@ -103,10 +98,10 @@ def read_state(out: Path) -> dict[str, Any] | None:
 
 
 def _models(plan: Plan) -> tuple[Any, Any]:
-    unet: Any = UNet2DConditionModel.from_pretrained(plan.start / "unet", torch_dtype=torch.float32)
-    text: Any = CLIPTextModel.from_pretrained(plan.text / "text_encoder", dtype=torch.float32)
+    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(plan.start / "unet", torch_dtype=torch.float32)
+    text: Any = transformers.CLIPTextModel.from_pretrained(plan.text / "text_encoder", dtype=torch.float32)
     # Plain matrix products train a fifth faster than the fused attention on pictures this small.
-    unet.set_attn_processor(AttnProcessor())
+    unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor())
     return unet.train().to(memory_format=torch.channels_last), text.train()
 
 
@@ -123,7 +118,7 @@ class Worker:
         torch.set_num_threads(1)
         self.rank, self.plan, self.shared = rank, plan, shared
         self.unet, self.text = _models(plan)
-        self.tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(plan.text / "tokenizer")
+        self.tokenizer: Any = transformers.CLIPTokenizer.from_pretrained(plan.text / "tokenizer")
         self.means = [copy.deepcopy(m).eval().requires_grad_(False) for m in (self.unet, self.text)]
         meet = shared.barrier.wait if plan.world > 1 else None
         self.muon = Muon(self.unet.named_parameters(), rank=rank, world=plan.world, share=shared.updates, meet=meet)
@@ -135,7 +130,7 @@ class Worker:
         self.alphas = alphas()
         self.data = dataset.load(plan.data)
         self.odds = _odds(self.data.scenes, plan.favour)
-        vae: Any = AutoencoderTiny.from_pretrained(plan.start / "vae")
+        vae: Any = diffusers.AutoencoderTiny.from_pretrained(plan.start / "vae")
         self.latents = torch.from_numpy(self.data.latents).float() * vae.config.scaling_factor
         seed = plan.seed + rank + 1009 * self.progress.step
         torch.manual_seed(seed)
@@ -193,7 +188,7 @@ class Worker:
     def _gradients(self) -> float:
         """Forward and backward over this process's share; returns the loss over evenly spread noise levels."""
         count = self.plan.batch // self.plan.world
-        chosen = self.rng.choice(len(self.latents), count, p=self.odds)
+        chosen: list[int] = self.rng.choice(len(self.latents), count, p=self.odds).tolist()
         read = tokens(self.tokenizer, [caption(self.data.scenes[index], self.rng) for index in chosen])
         read[torch.rand(count) < 0.1] = self.empty
         noisy, levels, wanted = noised(self.latents[chosen], self.alphas)

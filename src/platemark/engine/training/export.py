@@ -6,9 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from platemark.engine.training import vocabulary
+from platemark.engine.training.libraries import torch
 from platemark.engine.training.things import KINDS
 
 DECLARED: dict[str, Any] = {
@@ -36,9 +35,18 @@ def export(pipeline: Any, work: Path, out: Path) -> None:
     for kind in ("loras", "controlnets"):
         if (work / kind).is_dir():
             shutil.copytree(work / kind, out / kind, dirs_exist_ok=True)
+    for config in out.rglob("config.json"):
+        _forget_place(config)
     (out / "words.txt").write_text(words(), encoding="utf-8")
     declared = json.dumps(DECLARED, indent=2, ensure_ascii=False)
     (out / "platemark.json").write_text(f"{declared}\n", encoding="utf-8")
+
+
+def _forget_place(config: Path) -> None:
+    """Take out where the part was read from: a path of this machine."""
+    known = json.loads(config.read_text(encoding="utf-8"))
+    known.pop("_name_or_path", None)
+    config.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
 
 def words() -> str:

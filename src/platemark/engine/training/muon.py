@@ -6,8 +6,7 @@ An update has about the size of one of Adam's, so that one learning rate serves 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
-from torch import Tensor
+from platemark.engine.training.libraries import Tensor, torch
 
 _ADAM_ONLY = ("embedding", "conv_in", "conv_out", "time_emb")
 _DECAY = 1e-3
@@ -33,7 +32,7 @@ class Muon:
 
     def __init__(
         self,
-        named: Iterable[tuple[str, torch.nn.Parameter]],
+        named: Iterable[tuple[str, Tensor]],
         *,
         rank: int = 0,
         world: int = 1,
@@ -41,8 +40,8 @@ class Muon:
         meet: Callable[[], object] | None = None,
         steps: int = 4,
     ):
-        self.matrices: list[torch.nn.Parameter] = []
-        self.others: list[torch.nn.Parameter] = []
+        self.matrices: list[Tensor] = []
+        self.others: list[Tensor] = []
         for name, parameter in named:
             if parameter.requires_grad:
                 (self.matrices if _is_matrix(name, parameter) else self.others).append(parameter)
@@ -111,7 +110,7 @@ def _is_matrix(name: str, parameter: Tensor) -> bool:
     return not small and not any(part in name for part in _ADAM_ONLY)
 
 
-def _portions(matrices: list[torch.nn.Parameter], world: int) -> list[dict[tuple[int, int], list[int]]]:
+def _portions(matrices: list[Tensor], world: int) -> list[dict[tuple[int, int], list[int]]]:
     """Who orthogonalises what: for each process the indices by shape, with equal work for all."""
     shapes = [(p.shape[0], p[0].numel()) for p in matrices]
     load = [0] * world

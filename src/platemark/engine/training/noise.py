@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import torch
-from diffusers import DDIMScheduler
-from torch import Tensor
+from platemark.engine.training.libraries import Tensor, diffusers, torch
 
 NOISE: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -18,7 +16,7 @@ NOISE: dict[str, Any] = {
 
 def alphas() -> Tensor:
     """Share of signal in the variance at each of the 1000 noise levels, 1..0."""
-    scheduler: Any = DDIMScheduler(**NOISE, clip_sample=False, set_alpha_to_one=False)
+    scheduler: Any = diffusers.DDIMScheduler(**NOISE, clip_sample=False, set_alpha_to_one=False)
     return scheduler.alphas_cumprod
 
 

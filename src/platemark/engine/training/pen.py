@@ -41,7 +41,8 @@ class Pen:
         ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in placed], fill=255)
         fill = gradient(size, light(colour, shade), dark(colour, shade)) if shade else Image.new("RGB", size, colour)
         self.image.paste(fill, (left, top), mask)
-        if self.contour:
+        # What is hardly wider than its contour would drown in it.
+        if self.contour and min(size) > 4 * self.contour:
             closed = [*placed, placed[0], placed[1]]
             ImageDraw.Draw(self.image).line(closed, fill=self.ink, width=self.contour, joint="curve")
 

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import logging
 from PIL import Image
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from platemark.engine.training.denoiser import read_state
+from platemark.engine.training.libraries import diffusers, torch, transformers
 from platemark.engine.training.noise import NOISE
 
 SEEDS = 1000  # seed of the first picture of a series
@@ -21,17 +18,19 @@ def assemble(start: Path, text: Path, run: Path, vae: Path | None = None) -> Any
     state = read_state(run)
     if state is None:
         raise FileNotFoundError(f"{run} holds no state. Run the stage `denoiser` first.")
-    logging.set_verbosity_error()
-    unet: Any = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
-    encoder: Any = CLIPTextModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
+    diffusers.utils.logging.set_verbosity_error()
+    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    encoder: Any = transformers.CLIPTextModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
     unet.load_state_dict(state["mean_unet"])
     encoder.load_state_dict(state["mean_text"])
-    pipeline: Any = StableDiffusionPipeline(
-        vae=AutoencoderTiny.from_pretrained(vae or start / "vae", torch_dtype=torch.float32),
+    pipeline: Any = diffusers.StableDiffusionPipeline(
+        vae=diffusers.AutoencoderTiny.from_pretrained(vae or start / "vae", torch_dtype=torch.float32),
         text_encoder=encoder,
-        tokenizer=CLIPTokenizer.from_pretrained(text / "tokenizer"),
+        tokenizer=transformers.CLIPTokenizer.from_pretrained(text / "tokenizer"),
         unet=unet,
-        scheduler=DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2, steps_offset=1),
+        scheduler=diffusers.DPMSolverMultistepScheduler(
+            **NOISE, algorithm_type="dpmsolver++", solver_order=2, steps_offset=1
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -49,14 +48,16 @@ def draw(
     rescale: float = 0.5,
     batch: int = 10,
     first_seed: int = SEEDS,
-    **more: Any,
+    **more: list[Any],
 ) -> list[Image.Image]:
-    """One picture of 128×128 pixels a prompt, in bfloat16; seeds count up from `first_seed`."""
+    """One picture of 128×128 pixels a prompt, in bfloat16; seeds count up from `first_seed`. `more` are other
+    arguments of the pipeline, one value a prompt.
+    """
     pictures: list[Image.Image] = []
     for start in range(0, len(prompts), batch):
         asked = list(prompts[start : start + batch])
         seeds = [torch.Generator().manual_seed(first_seed + start + i) for i in range(len(asked))]
-        here = {key: value[start : start + batch] if isinstance(value, list) else value for key, value in more.items()}
+        here = {key: value[start : start + batch] for key, value in more.items()}
         with torch.autocast("cpu", torch.bfloat16):
             pictures += pipeline(
                 asked, num_inference_steps=steps, guidance_scale=guidance, guidance_rescale=rescale,

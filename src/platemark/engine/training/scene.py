@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -22,6 +22,10 @@ PLACES: tuple[Place, ...] = ("centre", "left", "right", "top", "bottom")
 SIZES: dict[Size, float] = {"small": 21, "medium": 33, "large": 46}  # half of a thing's side
 GROUND = 106  # the line that things stand on in a landscape
 _CLASH = {("white", "white"), ("black", "black"), ("grey", "white"), ("yellow", "white")}
+
+_LIGHT_ODDS: dict[Light, float] = {"day": 0.46, "sunset": 0.3, "night": 0.24}
+_SIZE_ODDS: dict[Size, float] = {"small": 0.15, "medium": 0.5, "large": 0.35}
+_PLACE_ODDS: dict[Place, float] = {"centre": 0.48, "left": 0.14, "right": 0.14, "top": 0.12, "bottom": 0.12}
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -103,7 +107,7 @@ def compose(
         sun_at=(float((22 if left else 106) + rng.normal() * 3), float(20 + rng.normal() * 2)),
         towers=tuple(float(value) for value in rng.uniform(26, 60, 7)),
     )  # fmt: skip
-    return _with(scene, tuple(_placed(rng, thing, scene) for thing in things))
+    return replace(scene, things=tuple(_placed(rng, thing, scene) for thing in things))
 
 
 def _clouds(rng: Rng) -> tuple[tuple[float, float, float], ...]:
@@ -116,11 +120,6 @@ def _dots(rng: Rng, count: int) -> tuple[tuple[float, float, float], ...]:
     return tuple(
         (float(rng.random() * 128), float(rng.random() * 70), float(0.9 + rng.random() * 0.8)) for _ in range(count)
     )
-
-
-def _with(scene: Scene, things: tuple[Thing, ...]) -> Scene:
-    values = {name: getattr(scene, name) for name in Scene.__slots__}
-    return Scene(**(values | {"things": things}))
 
 
 def _placed(rng: Rng, thing: Thing, scene: Scene) -> Thing:
@@ -161,7 +160,7 @@ def sample(rng: Rng, *, held: bool = False) -> Scene:
 
 
 def _landscape(rng: Rng) -> tuple[str, Light]:
-    light = weighted(rng, {"day": 0.46, "sunset": 0.3, "night": 0.24})
+    light = weighted(rng, _LIGHT_ODDS)
     if light != "day" and rng.random() < 0.3:
         return HILLS, light
     return pick(rng, SETTINGS), light
@@ -174,8 +173,8 @@ def _things(rng: Rng, count: int, *, scenic: bool) -> tuple[list[Thing], Pair | 
         return [_thing(rng, "medium", place) for place in places], pair
     if not count:
         return [], None
-    size = weighted(rng, {"small": 0.15, "medium": 0.5, "large": 0.35})
-    place = weighted(rng, {"centre": 0.48, "left": 0.14, "right": 0.14, "top": 0.12, "bottom": 0.12})
+    size = weighted(rng, _SIZE_ODDS)
+    place = weighted(rng, _PLACE_ODDS)
     if size == "large" and place != "centre":
         size = "medium"
     thing = _thing(rng, size, place)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from platemark.engine.training import adapters, checker, dataset, decoder, denoiser, pipeline, score, text
 from platemark.engine.training.export import DECLARED, export
+from platemark.engine.training.libraries import diffusers, torch
 
 _DONE = "done.json"
 _SHARES = {"text": 0.04, "denoiser": 0.68, "decoder": 0.08, "adapters": 0.14, "checker": 0.06}
@@ -31,9 +34,7 @@ class Course:
 
     def share(self, stage: str) -> float:
         """Minutes of one stage. Drawing the pictures and the score take as long as they take."""
-        return (
-            self.minutes * {"text": 0.04, "denoiser": 0.68, "decoder": 0.08, "adapters": 0.14, "checker": 0.06}[stage]
-        )
+        return self.minutes * _SHARES[stage]
 
     def plan(self) -> denoiser.Plan:
         """The denoiser's part."""
@@ -85,10 +86,16 @@ def _denoiser(course: Course) -> None:
 
 
 def _decoder(course: Course) -> None:
-    data = dataset.load(course.out / "data")
-    decoder.refine(
-        course.start / "vae", data, course.out / "vae", course.share("decoder"), most_steps=course.most_steps
-    )
+    start, minutes = course.start / "vae", course.share("decoder")
+    data, looks = dataset.load(course.out / "data"), _looks(start, max(4, course.look_pictures // 3))
+    decoder.refine(start, data, looks, course.out / "vae", minutes, most_steps=course.most_steps)
+
+
+def _looks(start: Path, count: int) -> decoder.Pictures:
+    """`count` pictures of each look."""
+    vae: Any = diffusers.AutoencoderTiny.from_pretrained(start, torch_dtype=torch.float32)
+    looks = [adapters.look_pictures(vae, name, count)[1:] for name in adapters.LOOKS]
+    return np.concatenate([pictures for pictures, _ in looks]), np.concatenate([latents for _, latents in looks])
 
 
 def _adapters(course: Course) -> None:
@@ -98,7 +105,7 @@ def _adapters(course: Course) -> None:
             course.trained(), look, course.out / "loras", share / 4, pictures=course.look_pictures, most_steps=steps
         )
     data = dataset.load(course.out / "data")
-    adapters.train_edges(course.trained(), data, course.out / "controlnets" / "edges", share / 2, most_steps=steps)
+    adapters.train_canny(course.trained(), data, course.out / "controlnets" / "canny", share / 2, most_steps=steps)
 
 
 def _checker(course: Course) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from torch import nn
 
 from platemark.engine.training.captions import caption
+from platemark.engine.training.libraries import Tensor, torch, transformers
 from platemark.engine.training.palette import COLOURS, PLAINS
 from platemark.engine.training.scene import HILLS, LIGHTS, PLACES, SETTINGS, SIZES, Scene, sample
 from platemark.engine.training.things import FIRST_EDITION, KINDS
@@ -50,7 +48,7 @@ def answers(scene: Scene) -> list[int]:
     ]  # fmt: skip
 
 
-def tokens(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+def tokens(tokenizer: Any, texts: list[str]) -> Tensor:
     """Token numbers, int64 [n, 32]."""
     read: Any = tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
     return read.input_ids
@@ -71,14 +69,15 @@ def train(start: Path, out: Path, minutes: float, *, scenes: int = 12000, batch:
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(5)
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(start / "tokenizer")
-    model, old = (CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32) for _ in range(2))
+    tokenizer: Any = transformers.CLIPTokenizer.from_pretrained(start / "tokenizer")
+    model, old = _encoder(start), _encoder(start)
     drawn = [sample(rng) for _ in range(scenes)]
     wanted = torch.tensor([answers(scene) for scene in drawn])
     familiar = torch.tensor([is_first_edition(scene) for scene in drawn])
     heads = nn.ModuleDict({key: nn.Linear(model.config.hidden_size, count) for key, count in ANSWERS.items()})
     parameters = [*model.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    out.mkdir(parents=True, exist_ok=True)
     state = out / "text.pt"
     if state.exists():
         saved = torch.load(state, weights_only=True)
@@ -88,15 +87,15 @@ def train(start: Path, out: Path, minutes: float, *, scenes: int = 12000, batch:
     while share < 1:
         share = min(1, (time.monotonic() - begun) / (minutes * 60))
         optimiser.param_groups[0]["lr"] = 1e-3 * min(1, (step + 1) / 50) * (1 - 0.95 * share)
-        chosen = torch.from_numpy(rng.integers(0, scenes - scenes // 10, batch))
-        read = tokens(tokenizer, [caption(drawn[index], rng) for index in chosen.tolist()])
+        chosen: list[int] = rng.integers(0, scenes - scenes // 10, batch).tolist()
+        read = tokens(tokenizer, [caption(drawn[index], rng) for index in chosen])
         with torch.autocast("cpu", torch.bfloat16):
             hidden = model(read).last_hidden_state.float()
         named = _naming(heads, hidden, wanted[chosen], rng)
         kept = familiar[chosen]
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             before = old(read[kept]).last_hidden_state.float()
-        drift = F.mse_loss(hidden[kept], before) if kept.any() else hidden.new_zeros(())
+        drift = torch.nn.functional.mse_loss(hidden[kept], before) if kept.any() else hidden.new_zeros(())
         optimiser.zero_grad()
         (named + 10 * drift).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -112,18 +111,23 @@ def train(start: Path, out: Path, minutes: float, *, scenes: int = 12000, batch:
     tokenizer.save_pretrained(out / "tokenizer")
 
 
+def _encoder(start: Path) -> Any:
+    return transformers.CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+
+
 def _naming(heads: nn.ModuleDict, hidden: Tensor, wanted: Tensor, rng: np.random.Generator) -> Tensor:
     # Late positions have read the whole caption: attention only looks back.
     summary = hidden[:, [-1, int(rng.integers(22, 31))]].mean(1)
-    return sum(
-        (F.cross_entropy(heads[key](summary), wanted[:, i]) for i, key in enumerate(ANSWERS)), hidden.new_zeros(())
-    )
+    losses = [
+        torch.nn.functional.cross_entropy(heads[key](summary), wanted[:, index]) for index, key in enumerate(ANSWERS)
+    ]
+    return torch.stack(losses).sum()
 
 
 @torch.no_grad()
 def _exam(
     model: Any,
-    tokenizer: CLIPTokenizer,
+    tokenizer: Any,
     heads: nn.ModuleDict,
     scenes: list[Scene],
     wanted: Tensor,

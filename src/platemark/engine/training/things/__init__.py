@@ -48,7 +48,8 @@ CANON = {
     "circle": "red", "square": "blue", "triangle": "green", "star": "yellow", "heart": "red", "house": "red",
     "tree": "green", "flower": "pink", "mushroom": "red", "fish": "orange", "cat": "orange", "boat": "red",
     "car": "red", "balloon": "red", "dog": "brown", "bird": "blue", "rabbit": "white", "duck": "yellow",
-    "butterfly": "purple",     "apple": "red", "cup": "blue", "cake": "pink", "ice cream": "pink", "umbrella": "purple", "crown": "yellow",
+    "butterfly": "purple", "apple": "red", "cup": "blue", "cake": "pink", "ice cream": "pink",
+    "umbrella": "purple", "crown": "yellow",
     "rocket": "white", "plane": "white", "bus": "yellow", "robot": "blue", "snowman": "white", "cactus": "green",
     "mountain": "blue",
 }  # fmt: skip

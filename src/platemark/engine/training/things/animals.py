@@ -1,9 +1,10 @@
 """Animals. Each function draws into the unit space of its pen."""
 
 import math
+from collections.abc import Iterable
 
 from platemark.engine.training.palette import INK, WHITE, Colour, dark, light
-from platemark.engine.training.pen import Pen, arc, mirrored, soft
+from platemark.engine.training.pen import Pen, Point, arc, mirrored, soft
 
 _BEAK: Colour = (246, 150, 46)
 
@@ -93,9 +94,13 @@ def duck(pen: Pen, colour: Colour) -> None:
     pen.oval(-0.5, -0.64, 0.09, 0.1, INK if sum(colour) > 240 else WHITE, 0)
 
 
+def _same(points: Iterable[Point]) -> list[Point]:
+    return list(points)
+
+
 def butterfly(pen: Pen, colour: Colour) -> None:
     """Four spread wings around a thin body."""
-    for wing in (list, mirrored):
+    for wing in (_same, mirrored):
         pen.poly(wing(soft([(0.05, 0), (0.3, -0.86), (0.98, -0.82), (0.9, 0)], 0.3)), colour, 0.1)
         pen.poly(wing(soft([(0.05, 0), (0.82, 0.06), (0.74, 0.8), (0.24, 0.82)], 0.3)), dark(colour, 0.2), 0.1)
         pen.poly(wing(arc(0.58, -0.44, 0.19, 0.2)), light(colour, 0.55), 0)

@@ -1,0 +1,1 @@
+"""What steers a drawing: prompts, LoRAs, textual inversion, ControlNets, another autoencoder."""

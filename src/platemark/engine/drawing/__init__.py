@@ -1,0 +1,1 @@
+"""From orders to finished pictures: one path for all operations."""

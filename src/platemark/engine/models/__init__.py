@@ -1,0 +1,1 @@
+"""What a model is and where its files come from. Read without the libraries."""

@@ -1,0 +1,1 @@
+"""The child process and what keeps it going: frames, the desk that forms batches, the supervisor."""

@@ -1,0 +1,55 @@
+"""Originals: a provider's bytes as they came, kept until they are developed.
+
+Every output has a copy of its own, which ends with its name: where two generations drew the same bytes at the same
+time, the one that is finished first takes nothing from the other.
+"""
+
+import hashlib
+
+from platemark.core.attempt import Attempt, Output
+from platemark.core.generation import Generation
+from platemark.core.image import Blob
+from platemark.core.ports import Platform
+from platemark.core.updates import Picture
+
+_COPY = "copy_sha256"
+
+
+async def keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output:
+    """Store what came. `sha256` of the output is that of the bytes themselves."""
+    id = f"{attempt.id}/{picture.index}"
+    copy = picture.data + id.encode()
+    digest = hashlib.sha256(copy).hexdigest()
+    await platform.blobs.put(f"{attempt.project}/{digest}", copy)
+    flags = {**picture.flags, "warnings": [warning.model_dump() for warning in picture.warnings], _COPY: digest}
+    return Output(
+        id=id,
+        project=attempt.project,
+        generation=attempt.generation,
+        attempt=attempt.id,
+        index=picture.index,
+        sha256=hashlib.sha256(picture.data).hexdigest(),
+        media_type=picture.media_type,
+        seed=picture.seed,
+        flags=flags,
+    )
+
+
+async def read(platform: Platform, output: Output) -> bytes:
+    """The bytes as they came. Raises NotFound, StorageUnavailable."""
+    return (await platform.blobs.get(_key(output))).removesuffix(output.id.encode())
+
+
+async def clear(platform: Platform, generation: Generation) -> None:
+    """The unsealed bytes have served; their hash stays in the record. Run again after a crash."""
+    async with platform.store.reading() as reading:
+        outputs = await reading.all(Output, generation=generation.id)
+        # Outputs of earlier versions have no copy of their own; an image may have the same bytes.
+        named = {output.id: await reading.find(Blob, _key(output)) for output in outputs}
+    for output in outputs:
+        if named[output.id] is None:
+            await platform.blobs.delete(_key(output))
+
+
+def _key(output: Output) -> str:
+    return f"{output.project}/{output.flags.get(_COPY, output.sha256)}"
