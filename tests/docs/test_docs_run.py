@@ -13,8 +13,8 @@ from checkout import ROOT, project_files
 from serving import ADMIN_KEY, Served, serve
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
-# Draws the README's picture with a server of its own; everything in it is tested elsewhere.
-NOT_RUN = frozenset({"terminal_picture.py"})
+# The first draws the README's picture with a server of its own; the second takes minutes and has a test of its own.
+NOT_RUN = frozenset({"terminal_picture.py", "contact_sheets.py"})
 EXAMPLES = [
     file
     for file in project_files()

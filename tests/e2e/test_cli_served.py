@@ -1,9 +1,7 @@
 """SDK, command line and examples against a real server."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypedDict
@@ -17,11 +15,6 @@ from platemark.core.errors import BlockedByAppPolicy, Gone, NotFound, Unauthenti
 from serving import ADMIN_KEY, Served, serve
 
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(240)]
-# These two draw pictures of the product for its documents; they start their own.
-OUR_OWN = {"pocket_samples.py", "terminal_picture.py"}
-EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name not in OUR_OWN)
-# All sheets take minutes; test_contact_sheets.py draws them.
-ARGUMENTS = {"contact_sheets.py": ["upscale"]}
 PROMPT = "a red house in a green meadow at sunset"
 
 
@@ -212,15 +205,6 @@ def test_doctor_finds_everything_in_order(server: Served, capsys: pytest.Capture
     assert "failed" not in states.values()
     assert {"versions", "data directory", "free disk", "database", "image store", "model pocket"} <= states.keys()
     assert states["image checks"] == "note"
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_in_python_runs(example: Path) -> None:
-    command = [sys.executable, str(example), *ARGUMENTS.get(example.name, [])]
-    environment = {**os.environ, "SD_API_KEY": ADMIN_KEY}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
 
 
 def test_the_example_in_shell_runs(tmp_path: Path) -> None:
