@@ -63,6 +63,23 @@ def _have_places(models: dict[str, LocalModel]) -> dict[str, LocalModel]:
     return models
 
 
+class HostedProvider(BaseModel):
+    """One hosted provider. `keys`: references, tried in turn. `base_url`: another address than the vendor's public one.
+
+    `on_unknown`: what to do with a call without an answer; by default repeated only where that cannot cost twice.
+    The numbers are seconds: to connect, between two bytes, for one call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keys: tuple[Annotated[str, Field(pattern=r"^(env|file|exec):.+")], ...] = ()
+    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    on_unknown: Literal["retry", "fail"] | None = None
+    connect_seconds: Annotated[float, Field(gt=0)] = 10.0
+    read_seconds: Annotated[float, Field(gt=0)] = 120.0
+    total_seconds: Annotated[float, Field(gt=0)] = 300.0
+
+
 LocalModels = Annotated[dict[_ModelName, LocalModel], AfterValidator(_have_places)]
 
 
@@ -105,6 +122,10 @@ class Settings(BaseSettings):
     providers: Annotated[
         tuple[str, ...], Field(description="Providers that are switched on; local is the embedded engine.")
     ] = ("local",)
+    hosted: Annotated[
+        dict[str, HostedProvider],
+        Field(description="Hosted providers: keys by reference, base_url, on_unknown and seconds, by provider."),
+    ] = {}
     default_model: Annotated[str, Field(description="Model or alias used when a request names none.")] = "local/pocket"
     aliases: Annotated[dict[str, str], Field(description="Names that clients may use for models.")] = {
         "stable-diffusion-xl": "local/pocket",

@@ -3,8 +3,9 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 from pydantic import SecretStr
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from platemark import telemetry
 from platemark.core.errors import Misconfigured, StorageUnavailable
 from platemark.core.limits import Limits
-from platemark.core.ports import Fetch, Jobs, Platform, Provider
+from platemark.core.ports import Clock, Fetch, Jobs, Platform, Provider
 from platemark.detectors.absent import absent_detectors
 from platemark.detectors.blankness import Blankness
 from platemark.detectors.lexicon import Lexicon
@@ -23,8 +24,10 @@ from platemark.jobs.sweeper import beat, sweep
 from platemark.net.fetch import fetch
 from platemark.policy.builtin import load_policy
 from platemark.provenance.credential import open_provenance
+from platemark.providers.hosted import Hosted, open_hosted
+from platemark.providers.http import Deadlines
 from platemark.providers.local import open_local
-from platemark.settings import Settings
+from platemark.settings import HostedProvider, Settings
 from platemark.store.blobs import open_blobs
 from platemark.store.database import Database
 from platemark.store.upgrade import upgrade
@@ -91,7 +94,7 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         jobs=jobs,
         notices=LocalNotices(),
         budget=OpenBudget(),
-        providers=await _providers(settings, stack),
+        providers=await _providers(settings, stack, clock),
         aliases={DEFAULT: settings.default_model, **settings.aliases},
         text_detectors=(await anyio.to_thread.run_sync(Lexicon.load, settings.lexicon), *absent_detectors("text")),
         image_detectors=(
@@ -105,24 +108,38 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
     )
 
 
-async def _providers(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Provider]:
+async def _providers(settings: Settings, stack: AsyncExitStack, clock: Clock) -> Mapping[str, Provider]:
     """The configured providers. A process that does not draw knows the local models but starts no engine."""
-    unknown = set(settings.providers) - {"local"}
-    if unknown:
-        raise Misconfigured(f"PLATEMARK_PROVIDERS names {', '.join(sorted(unknown))}; known here: local.")
-    if "local" not in settings.providers:
-        return {}
-    # One that does not draw never loads the engine: it starts with its first drawing.
-    draws = settings.role in ("all", "engine")
-    local = await stack.enter_async_context(open_local(settings, warm=draws))
-    return {local.name: local}
+    found = dict[str, Provider]()
+    for name in settings.providers:
+        if name == "local":
+            # One that does not draw never loads the engine: it starts with its first drawing.
+            draws = settings.role in ("all", "engine")
+            found[name] = await stack.enter_async_context(open_local(settings, warm=draws))
+        else:
+            found[name] = await stack.enter_async_context(_hosted(name, settings, clock))
+    return found
 
 
-def _fetch(settings: Settings) -> Fetch:
+def _hosted(name: str, settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Provider]:
+    said = settings.hosted.get(name, HostedProvider())
+    deadlines = Deadlines(said.connect_seconds, said.read_seconds, said.total_seconds)
+    # A host that the operator named may be private, also for the pictures that lie there.
+    host = urlsplit(said.base_url).hostname if said.base_url else None
+    return open_hosted(
+        name,
+        Hosted(said.keys, said.base_url, said.on_unknown, deadlines),
+        clock=clock,
+        fetch=_fetch(settings, *((host,) if host else ())),
+        max_pixels=settings.max_pixels,
+    )
+
+
+def _fetch(settings: Settings, *more_hosts: str) -> Fetch:
     async def read(url: str, /) -> bytes:
         fetched = await fetch(
             url,
-            allowed_hosts=settings.allowed_hosts,
+            allowed_hosts=(*settings.allowed_hosts, *more_hosts),
             max_bytes=settings.max_image_bytes,
             seconds=settings.fetch_seconds,
         )

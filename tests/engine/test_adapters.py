@@ -274,7 +274,7 @@ def test_a_lora_that_fits_in_part_says_so(get: Get, tmp_path: Path):
 
 def test_an_unknown_lora_names_those_there_are(get: Get, tmp_path: Path):
     loaded = get("sd", loras={"look": tmp_path / "look.safetensors"})
-    with pytest.raises(Unsupported, match="There are: look"), with_adapters(loaded, [LoraUse(id="loook")]):
+    with pytest.raises(Unsupported, match="There are: look"), with_adapters(loaded, [LoraUse(id="blick")]):
         pass
 
 

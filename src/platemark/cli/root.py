@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from platemark.cli import audit, doctor, generate, keys, models, projects, providers, record, serve, verify
+from platemark.cli import audit, doctor, generate, keys, models, projects, providers, record, serve, simulate, verify
 from platemark.cli.faults import guarded
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(projects.app, name="projects")
 app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
+app.command()(simulate.simulate)
 
 
 @app.command()

@@ -169,7 +169,11 @@ class Fetch(Protocol):
 
 
 class Provider(Protocol):
-    """Makes images for its models. `free_repeat`: asking again costs nothing, so an unknown outcome is repeated."""
+    """Makes images for its models. `free_repeat`: asking again costs nothing.
+
+    `repeats_unknown`: a call of which nothing is known is made again, because that is free, cannot cost twice, or is
+    what the operator wants.
+    """
 
     @property
     def name(self) -> str: ...
@@ -177,6 +181,8 @@ class Provider(Protocol):
     def models(self) -> Mapping[str, Model]: ...
     @property
     def free_repeat(self) -> bool: ...
+    @property
+    def repeats_unknown(self) -> bool: ...
     @property
     def concurrency(self) -> int: ...
 
@@ -188,6 +194,10 @@ class Provider(Protocol):
         With a ticket, work that was accepted before is waited for, not bought again. Raises ProviderError and its
         kinds, BlockedByProvider, ModelUnavailable.
         """
+        ...
+
+    async def cancel(self, model: str, ticket: str) -> bool:
+        """Ask that the work on a ticket be ended; False where nobody can be told. Raises nothing of its own."""
         ...
 
     async def check(self) -> None:

@@ -60,14 +60,18 @@ async def open_attempt(platform: Platform, generation: Generation, provider: Pro
 
     Raises OutcomeUnknown when a call was interrupted that may have cost money and cannot be asked about.
     """
-    last = await latest(platform, generation)
-    if last is not None and (last.state in ("succeeded", "partial") or (last.state == "accepted" and last.ticket)):
+    async with platform.store.reading() as read:
+        attempts = await read.all(Attempt, generation=generation.id, order_by="number")
+    last = attempts[-1] if attempts else None
+    if last is not None and (last.state in ("succeeded", "partial") or _has_ticket(last)):
         return last
     if last is not None and last.state in ATTEMPT_OPEN:
         await _settle_interrupted(platform, last, provider)
+    # Calls that were cut off, not those that were answered: a limit may be waited for more often than that.
+    cut_off = sum(each.state in ATTEMPT_OPEN or _was_unknown(each) for each in attempts)
+    if cut_off >= platform.limits.max_interruptions:
+        raise OutcomeUnknown(f"The work was interrupted {cut_off} times. Look at the server's log before retrying.")
     number = last.number + 1 if last else 1
-    if number > platform.limits.max_interruptions:
-        raise OutcomeUnknown(f"The work was interrupted {number - 1} times. Look at the server's log before retrying.")
     attempt = Attempt(
         id=platform.ids.new("att"),
         project=generation.project,
@@ -85,6 +89,15 @@ async def open_attempt(platform: Platform, generation: Generation, provider: Pro
     return attempt
 
 
+def _has_ticket(attempt: Attempt) -> bool:
+    """True when the provider can still be asked what became of it; also of one that was given up as unknown."""
+    return attempt.ticket is not None and attempt.state in ("accepted", "unknown")
+
+
+def _was_unknown(attempt: Attempt) -> bool:
+    return attempt.error is not None and attempt.error.get("code") == OutcomeUnknown.code
+
+
 async def _settle_interrupted(platform: Platform, attempt: Attempt, provider: Provider) -> None:
     """A crash left this attempt open without a ticket: say so, and let it be repeated only where a repeat is free."""
     never_sent = attempt.state == "prepared"
@@ -95,7 +108,7 @@ async def _settle_interrupted(platform: Platform, attempt: Attempt, provider: Pr
     )
     cost = FREE if never_sent or provider.free_repeat else None
     await close(platform, attempt, "failed" if never_sent else "unknown", error=error, gathered=Gathered(cost=cost))
-    if not never_sent and not provider.free_repeat:
+    if not never_sent and not provider.repeats_unknown:
         raise error
 
 
@@ -118,7 +131,7 @@ async def close(
     """Close in its own transaction. Raises Superseded when another worker has closed it."""
     async with platform.store.transaction() as tx:
         current = await tx.get(Attempt, attempt.id)
-        if current.state not in ATTEMPT_OPEN:
+        if current.state not in ATTEMPT_OPEN and not _has_ticket(current):
             raise Superseded(attempt.id)
         return await _close(platform, tx, current, state, gathered, error)
 
@@ -181,8 +194,9 @@ async def after_failure(platform: Platform, generation_id: str, error: Platemark
     async with platform.store.transaction() as tx:
         generation = await tx.get(Generation, generation_id)
         attempts = await tx.all(Attempt, generation=generation.id, order_by="number")
-        if attempts and attempts[-1].state in ATTEMPT_OPEN:
-            await _close(platform, tx, attempts[-1], _attempt_state(error), gathered, error)
+        last, state = (attempts[-1] if attempts else None), _attempt_state(error)
+        if last is not None and (last.state in ATTEMPT_OPEN or (_has_ticket(last) and state != "unknown")):
+            await _close(platform, tx, last, state, gathered, error)
         if generation.done:
             return Outcome("ended")
         delay = _delay(platform, generation, error)
@@ -258,4 +272,6 @@ def total_cost(attempts: list[Attempt]) -> Cost:
             status="unknown", micro_usd=None, basis=f"{len(unknown)} of {len(attempts)} attempts have an unknown cost"
         )
     basis = "; ".join(dict.fromkeys(attempt.cost_basis for attempt in attempts))
-    return Cost(status="settled", micro_usd=sum(attempt.cost_micro_usd or 0 for attempt in attempts), basis=basis)
+    # A price list is no bill: one estimate makes the sum an estimate.
+    status = "estimated" if any(attempt.cost_status == "estimated" for attempt in attempts) else "settled"
+    return Cost(status=status, micro_usd=sum(attempt.cost_micro_usd or 0 for attempt in attempts), basis=basis)

@@ -12,6 +12,7 @@ from platemark.core.attempt import Attempt, Output
 from platemark.core.errors import (
     GenerationCanceled,
     GenerationExpired,
+    OutcomeUnknown,
     PlatemarkError,
     ProviderError,
     ProviderTimedOut,
@@ -42,6 +43,7 @@ from platemark.telemetry import QUEUE_SECONDS, RUNNING, logger, span
 
 log = logger(__name__)
 _CANCEL_POLL_SECONDS = 0.5
+_CANCEL_SECONDS = 10.0
 
 
 async def call(platform: Platform, generation_id: str) -> Outcome:
@@ -135,15 +137,27 @@ async def _draw(
                 failure = error
             group.cancel_scope.cancel()
     if canceled:
+        await _tell_provider(platform, generation, attempt, provider)
         raise GenerationCanceled("The caller canceled this generation.")
     if isinstance(failure, TimeoutError):
-        raise ProviderTimedOut(f"{provider.name} gave no answer within {platform.limits.attempt_timeout}.") from failure
+        # It may have worked all that time: this is only repeated where a repeat cannot cost twice.
+        kind = ProviderTimedOut if provider.repeats_unknown else OutcomeUnknown
+        raise kind(f"{provider.name} gave no answer within {platform.limits.attempt_timeout}.") from failure
     if failure is not None:
         raise failure
     if not gathered.outputs:
         raise ProviderError(f"{provider.name} answered without a picture. Its answer is kept with the attempt.")
     state = "succeeded" if len(gathered.outputs) == generation.parameters.n else "partial"
     await close(platform, attempt, state, gathered=gathered)
+
+
+async def _tell_provider(platform: Platform, generation: Generation, attempt: Attempt, provider: Provider) -> None:
+    """Cancel at the provider too, as far as it has a ticket and answers soon."""
+    async with platform.store.reading() as read:
+        ticket = (await read.get(Attempt, attempt.id)).ticket
+    if ticket is not None:
+        with anyio.move_on_after(_CANCEL_SECONDS):
+            await provider.cancel(generation.model, ticket)
 
 
 async def _follow(

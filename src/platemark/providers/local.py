@@ -39,6 +39,7 @@ class Local:
     name: str = NAME
     # A device that is ours costs nothing to ask again, so an unknown outcome is simply repeated.
     free_repeat: bool = True
+    repeats_unknown: bool = True
 
     def estimate(self, order: Order) -> Cost:
         """What an order costs: known beforehand."""
@@ -60,6 +61,10 @@ class Local:
         finally:
             await drawing.aclose()
         yield Charged(FREE)
+
+    async def cancel(self, model: str, ticket: str) -> bool:
+        """There are no tickets: what is closed stops by itself."""
+        return False
 
     async def check(self) -> None:
         """Raise ModelUnavailable when a library or a model folder is missing or damaged."""

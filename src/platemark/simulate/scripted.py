@@ -79,6 +79,7 @@ class Scripted:
     cost: Cost = _COST
     calls: Counter[str] = field(default_factory=Counter[str])
     resumed: Counter[str] = field(default_factory=Counter[str])
+    canceled: list[str] = field(default_factory=list[str])
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -119,6 +120,16 @@ class Scripted:
             yield Picture(png, "image/png", index, seed)
         yield Charged(self.cost)
         yield Answered({"status": 200}, request_id=f"req-{order.idempotency_key}")
+
+    @property
+    def repeats_unknown(self) -> bool:
+        """Where a repeat is free."""
+        return self.free_repeat
+
+    async def cancel(self, model: str, ticket: str) -> bool:
+        """Note it."""
+        self.canceled.append(ticket)
+        return True
 
     async def check(self) -> None:
         """Always able to work."""

@@ -72,7 +72,7 @@ def test_the_other_stages_make_a_model_folder(course: stages.Course) -> None:
     stages.run(course)
     assert stages.finished(course.out) == list(stages.STAGES)
     model = course.out / "model"
-    assert sorted(file.name for file in (model / "loras").iterdir()) == ["blueprint.safetensors", "outline.safetensors"]
+    assert sorted(file.name for file in (model / "loras").iterdir()) == ["outline.safetensors", "sepia.safetensors"]
     assert (model / "controlnets/canny/diffusion_pytorch_model.safetensors").stat().st_size < 12_000_000
     assert json.loads((model / "platemark.json").read_text())["words"] == "words.txt"
     assert not [file for file in model.rglob("*.json") if str(course.out) in file.read_text()]

@@ -1,4 +1,4 @@
-"""Draws a batch of pictures with a loaded model, from orders to finished PNGs: one path for all operations."""
+"""Draws a batch of pictures with a loaded model, from orders to finished PNG files: one path for all operations."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 
 from platemark.engine.training.libraries import Tensor, torch
 
-_ADAM_ONLY = ("embedding", "conv_in", "conv_out", "time_emb")
+_ADAM_ONLY = ("conv_in", "conv_out", "time_emb")
 _DECAY = 1e-3
 
 
@@ -57,8 +57,10 @@ class Muon:
     def step(self, rate: float) -> None:
         """One update from the gradients in the parameters."""
         self.count += 1
-        self._matrices(rate)
-        self._others(rate)
+        if self.matrices:
+            self._matrices(rate)
+        if self.others:
+            self._others(rate)
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes."""

@@ -1,0 +1,392 @@
+"""The frame of every hosted provider: checks, calls, classifies, waits by ticket, fetches, records.
+
+An adapter adds a `Vendor`: data and pure functions. How to write one: docs/explanation/providers.md.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_thread
+
+from platemark.core.base import JsonObject
+from platemark.core.errors import FetchRefused, InvalidImage, Misconfigured, ModelUnavailable
+from platemark.core.generation import Warning
+from platemark.core.model import Model
+from platemark.core.money import Cost
+from platemark.core.ports import Clock, Fetch
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Update
+from platemark.imaging.blank import find_blankness
+from platemark.imaging.header import sniff
+from platemark.providers.catalogue import Declared, check, header_of
+from platemark.providers.http import Call, Keys, Lost, Reply, Transport, kept
+from platemark.providers.outcomes import NOTHING_MADE, Outcome, Verdict, classify, error_of
+from platemark.providers.vendor import Asked, Found, Reading, Vendor
+
+PICTURES = ("image/png", "image/jpeg", "image/webp")
+# Polls that may fail one after the other before the wait is given up.
+_MAX_FAILED_POLLS = 5
+_MAX_POLL_SECONDS = 60.0
+_FETCH_TRIES = 3
+_MAX_FOLLOWED = 3
+_LARGE = 64 * 1024
+OnUnknown = Literal["retry", "fail"]
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
+OK = Verdict("ok")
+_ABOUT_THE_KEY: frozenset[Outcome] = frozenset({"auth", "out_of_credit"})
+# Said about a poll, not about the work that is asked after: that goes on.
+_ABOUT_THE_POLL: frozenset[Outcome] = frozenset({"rate_limited", "overloaded", "timed_out", "unknown", "auth"})
+_WITH_PICTURES: frozenset[Outcome] = frozenset({"ok", "partial"})
+
+
+@dataclass
+class Exchange:
+    """What became of one call: pictures or a verdict, the ticket, and what is kept of the last answer."""
+
+    asked: Asked
+    verdict: Verdict = OK
+    reading: Reading = field(default_factory=Reading)
+    pictures: list[Picture] = field(default_factory=list[Picture])
+    response: JsonObject | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A provider over HTTP. `fetch` reads results behind URLs by the rules for strangers' URLs.
+
+    `on_unknown`: what the operator says about calls without an answer.
+    """
+
+    vendor: Vendor
+    transport: Transport
+    keys: Keys
+    clock: Clock
+    fetch: Fetch
+    on_unknown: OnUnknown | None = None
+    max_pixels: int = 64_000_000
+    models: Mapping[str, Model] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Show the declared models as the nouns that clients see."""
+        object.__setattr__(self, "models", {id: each.as_model() for id, each in self.vendor.models.items()})
+
+    @property
+    def name(self) -> str:
+        """The vendor's name."""
+        return self.vendor.name
+
+    @property
+    def free_repeat(self) -> bool:
+        """True where asking again costs nothing."""
+        return self.vendor.free_repeat
+
+    @property
+    def repeats_unknown(self) -> bool:
+        """True where a call without an answer is made again: as configured, else where that cannot cost twice."""
+        if self.on_unknown is not None:
+            return self.on_unknown == "retry"
+        return self.vendor.free_repeat or self.vendor.replays_keys
+
+    @property
+    def concurrency(self) -> int:
+        """Calls at once, by the vendor's contract."""
+        return self.vendor.rate.concurrency
+
+    def estimate(self, order: Order) -> Cost:
+        """The expected cost. Raises Unsupported for what the declaration rules out: before money is spent."""
+        model = self._declared(order.model)
+        check(order, model)
+        return model.cost(order)
+
+    async def check(self) -> None:
+        """Raise Misconfigured when there is no key."""
+        if self.vendor.needs_key and not self.keys.in_turn():
+            raise Misconfigured(f"{self.name} has no key. Name one for it in the settings.")
+
+    async def cancel(self, model: str, ticket: str) -> bool:
+        """Ask the vendor to stop; False where it cannot be told or does not answer."""
+        declared = self._declared(model)
+        calls = (self.vendor.cancel(each, declared) for each in _tickets(ticket, 1) if each)
+        replies = [await self._send(call) for call in calls if call is not None]
+        return bool(replies) and all(isinstance(reply, Reply) and reply.status < 400 for reply in replies)
+
+    async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
+        """Ask for an order's pictures, or for what became of a ticket.
+
+        Raises Unsupported, BlockedByProvider, ProviderError and its kinds, ModelUnavailable, Misconfigured.
+        """
+        model = self._declared(order.model)
+        await self.check()
+        await anyio.to_thread.run_sync(check, order, model)
+        exchanges = [Exchange(asked) for asked in self.vendor.ask(order, model)]
+        if ticket is None:
+            await self._each(exchanges, partial(self._submit, model=model))
+            if any(each.reading.ticket for each in exchanges):
+                yield Accepted(_joined([each.reading.ticket for each in exchanges]))
+        else:
+            for each, part in zip(exchanges, _tickets(ticket, len(exchanges)), strict=True):
+                each.reading = Reading(ticket=part, pending=part is not None)
+                each.verdict = Verdict("pending" if part else "unknown")
+        await self._each(exchanges, partial(self._finish, order=order, model=model))
+        async with aclosing(self._told(exchanges, order, model)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _told(self, exchanges: list[Exchange], order: Order, model: Declared) -> AsyncGenerator[Update]:
+        """Everything that came, then the error where nothing did: a paid picture is not lost for one that failed."""
+        for each in exchanges:
+            for picture in each.pictures:
+                yield picture
+        yield Answered(
+            _together(exchanges, len(order.seeds)),
+            request_id=next((each.request_id for each in exchanges if each.request_id), None),
+            model_revision=next((r for each in exchanges if (r := each.reading.model_revision)), None),
+        )
+        yield Charged(_cost(exchanges, order, model, self.free_repeat))
+        if not any(each.pictures for each in exchanges):
+            raise error_of(self.name, _worst(exchanges), may_repeat=self.repeats_unknown)
+
+    async def _each(self, exchanges: list[Exchange], work: Callable[[Exchange], Any]) -> None:
+        """All at once, as far as the contract allows."""
+        limit = anyio.CapacityLimiter(max(1, self.concurrency))
+
+        async def one(exchange: Exchange) -> None:
+            async with limit:
+                await work(exchange)
+
+        async with anyio.create_task_group() as group:
+            for exchange in exchanges:
+                group.start_soon(one, exchange)
+
+    async def _submit(self, exchange: Exchange, model: Declared) -> None:
+        await self._take(exchange, await self._send(exchange.asked.call), model)
+
+    async def _finish(self, exchange: Exchange, order: Order, model: Declared) -> None:
+        """Wait where something is to be waited for, then bring the pictures."""
+        if exchange.verdict.outcome == "pending" and exchange.reading.ticket:
+            await self._wait(exchange, exchange.reading.ticket, model)
+        if exchange.verdict.outcome in _WITH_PICTURES:
+            await self._bring(exchange, order, model)
+
+    async def _wait(self, exchange: Exchange, ticket: str, model: Declared) -> None:
+        """Poll until it is done. Bounded by the model's `max_wait_seconds`; what is then unfinished is unknown."""
+        pause, failed, end = model.poll_seconds, 0, self.clock.monotonic() + model.max_wait_seconds
+        while failed <= _MAX_FAILED_POLLS and self.clock.monotonic() < end:
+            await self.clock.sleep(pause)
+            outcome = await self._poll(exchange, ticket, model)
+            if outcome in _ABOUT_THE_POLL:
+                failed += 1
+                wait = exchange.verdict.retry_after or model.poll_seconds * 2**failed
+                pause = min(max(wait, model.poll_seconds), _MAX_POLL_SECONDS)
+            elif outcome == "pending":
+                pause, failed = model.poll_seconds, 0
+            else:
+                return
+        why = f"{failed} questions without an answer" if failed else f"not done in {model.max_wait_seconds:g} s"
+        exchange.verdict = Verdict("unknown", (*exchange.verdict.words, f"taken as {ticket}; {why}"))
+
+    async def _poll(self, exchange: Exchange, ticket: str, model: Declared) -> Outcome:
+        """Ask once, and whatever the answer says to ask next."""
+        await self._take(exchange, await self._send(self.vendor.poll(ticket, model)), model)
+        for _ in range(_MAX_FOLLOWED):
+            if exchange.reading.follow is None or exchange.verdict.outcome not in _WITH_PICTURES:
+                break
+            await self._take(exchange, await self._send(exchange.reading.follow), model)
+        return exchange.verdict.outcome
+
+    async def _send(self, call: Call) -> Reply | Lost:
+        """Send with the first key that is not refused. What goes wrong on the way is returned, not raised."""
+        if not self.vendor.needs_key and not self.keys.values:
+            return await self._sent(call)
+        reply: Reply | Lost = Lost("not_sent", "there is no key")
+        for key in self.keys.in_turn():
+            reply = await self._sent(self.vendor.authorise(call, key))
+            if isinstance(reply, Lost) or (await _aside(reply, self._classified, reply)).outcome not in _ABOUT_THE_KEY:
+                break
+            self.keys.refused(key)
+        return reply
+
+    async def _sent(self, call: Call) -> Reply | Lost:
+        try:
+            return await self.transport.send(call)
+        except Lost as lost:
+            return lost
+
+    def _classified(self, reply: Reply) -> Verdict:
+        found = classify(reply, self.vendor.table, self.clock.now())
+        return Verdict(found.outcome, tuple(self.keys.clean(word) for word in found.words), found.retry_after)
+
+    async def _take(self, exchange: Exchange, reply: Reply | Lost, model: Declared) -> None:
+        """Note what an answer means for its exchange."""
+        if isinstance(reply, Lost):
+            exchange.verdict = Verdict(_OF_LOST[reply.cut], (self.keys.clean(reply.words),))
+            exchange.reading = Reading(ticket=exchange.reading.ticket)
+        else:
+            await _aside(reply, self._note, exchange, reply, model)
+
+    def _note(self, exchange: Exchange, reply: Reply, model: Declared) -> None:
+        ticket = exchange.reading.ticket
+        exchange.response = kept(reply, self.keys)
+        named = (reply.headers.get(name) for name in self.vendor.request_id_headers)
+        exchange.request_id = next(filter(None, named), exchange.request_id)
+        exchange.verdict, exchange.reading = self._classified(reply), Reading(ticket=ticket)
+        if exchange.verdict.outcome not in (*_WITH_PICTURES, "pending"):
+            return
+        reading = self.vendor.read(reply, model)
+        if reading.ticket is None and ticket is not None:
+            reading = Reading(
+                reading.found, ticket, reading.pending, reading.follow, reading.cost, reading.model_revision
+            )
+        exchange.reading = reading
+        if reading.pending:
+            exchange.verdict = Verdict("pending")
+
+    async def _bring(self, exchange: Exchange, order: Order, model: Declared) -> None:
+        """The pictures of an answer, each fetched, sniffed and measured; the verdict follows from what is left."""
+        asked, reasons = exchange.asked, list[Verdict]()
+        for number, found in enumerate(exchange.reading.found[: len(asked.indices)]):
+            data = await self._bytes(found) if found.outcome == "ok" else Verdict(found.outcome)
+            picture = (
+                data if isinstance(data, Verdict) else await self._picture(data, found, asked, number, order, model)
+            )
+            if isinstance(picture, Verdict):
+                reasons.append(picture)
+            else:
+                exchange.pictures.append(picture)
+        if not exchange.pictures:
+            exchange.verdict = next(iter(reasons), Verdict("unusable", ("the answer has no picture",)))
+        elif len(exchange.pictures) < len(asked.indices):
+            exchange.verdict = Verdict("partial")
+
+    async def _bytes(self, found: Found) -> bytes | Verdict:
+        if found.url is None:
+            return found.data or Verdict("unusable", ("a picture cannot be decoded from the answer",))
+        words = ""
+        for number in range(_FETCH_TRIES):
+            try:
+                return await self.fetch(found.url)
+            except FetchRefused as error:
+                words = self.keys.clean(error.detail)
+                await self.clock.sleep(float(number))
+        return Verdict("unusable", (f"the result cannot be fetched: {words}",))
+
+    async def _picture(
+        self, data: bytes, found: Found, asked: Asked, number: int, order: Order, model: Declared
+    ) -> Picture | Verdict:
+        media_type = sniff(data)
+        if media_type not in PICTURES:
+            return Verdict("unusable", (f"what it sent as a picture is {media_type or 'of no known type'}",))
+        try:
+            header = await anyio.to_thread.run_sync(header_of, data, media_type)
+            if model.blank_means_blocked and await self._is_blank(data):
+                return Verdict("output_blocked", ("it sent a blank picture",))
+        except InvalidImage as error:
+            return Verdict("unusable", (error.detail,))
+        index = asked.indices[number]
+        seed = found.seed if found.seed is not None else asked.seeds[number] if model.capabilities.seed else None
+        size = (header.width, header.height)
+        return Picture(data, media_type, index, seed, warnings=_warnings(size, order, model), flags=found.flags)
+
+    async def _is_blank(self, data: bytes) -> bool:
+        look = partial(find_blankness, data, max_bytes=self.transport.max_bytes, max_pixels=self.max_pixels)
+        return (await anyio.to_thread.run_sync(look)).kind in ("black", "constant")
+
+    def _declared(self, model: str) -> Declared:
+        declared = self.vendor.models.get(model)
+        if declared is None:
+            raise ModelUnavailable(f"{self.name} has no model {model} any more. Send the request to another model.")
+        return declared
+
+
+async def _aside(reply: Reply, work: Callable[[*Given], T], *given: *Given) -> T:
+    """In a thread where the answer is large: reading megabytes of JSON would hold up everybody else."""
+    if len(reply.body) < _LARGE:
+        return work(*given)
+    return await anyio.to_thread.run_sync(work, *given)
+
+
+_OF_LOST: Mapping[str, Outcome] = {
+    "not_sent": "overloaded",
+    "no_answer": "unknown",
+    "cut_off": "unknown",
+    "too_large": "unusable",
+}
+
+
+def _warnings(size: tuple[int, int], order: Order, model: Declared) -> tuple[Warning, ...]:
+    wanted = (order.parameters.width, order.parameters.height)
+    found = list[Warning]()
+    if size != wanted:
+        message = f"{model.model} chose {size[0]} × {size[1]} pixels; {wanted[0]} × {wanted[1]} were asked for."
+        found.append(Warning(code="size_differs", field="width", message=message))
+    if not model.prompt_used:
+        found.append(Warning(code="prompt_ignored", field="prompt", message=f"{model.model} does not read the prompt."))
+    return tuple(found)
+
+
+def _worst(exchanges: list[Exchange]) -> Verdict:
+    """Why nothing came. A refusal decides, then what may have cost money, then what forbids another try."""
+    order = ("prompt_blocked", "output_blocked", "unknown", "unusable", "bad_request", "out_of_credit", "auth")
+    ranked = sorted(exchanges, key=lambda each: [*order, each.verdict.outcome].index(each.verdict.outcome))
+    return ranked[0].verdict if ranked else Verdict("unusable", ("nothing was asked",))
+
+
+def _cost(exchanges: list[Exchange], order: Order, model: Declared, free: bool) -> Cost:
+    """Pictures at the declared price, unless the vendor named numbers; unknown where one may have been charged."""
+    named = [each.reading.cost for each in exchanges if each.reading.cost is not None]
+    rest = [each for each in exchanges if each.reading.cost is None]
+    made = sum(len(each.pictures) for each in rest)
+    doubtful = [each for each in rest if not each.pictures and each.verdict.outcome not in NOTHING_MADE]
+    doubtful = [each for each in doubtful if each.verdict.outcome != "overloaded"]
+    if doubtful and not free:
+        basis = f"{len(doubtful)} of {len(exchanges)} calls may have been charged ({doubtful[0].verdict.outcome})"
+        return Cost(status="unknown", micro_usd=None, basis=basis)
+    if not made and not named:
+        return Cost(status="settled", micro_usd=0, basis="nothing was made")
+    wanted = order.parameters
+    if made and model.price is None:
+        return model.cost(order)
+    price = model.price.cost(wanted.width, wanted.height, wanted.steps, made) if made and model.price else None
+    costs = [*named, *([price] if price else [])]
+    total = [cost.micro_usd for cost in costs if cost.micro_usd is not None]
+    if len(total) < len(costs):
+        return Cost(status="unknown", micro_usd=None, basis=costs[0].basis)
+    status = "estimated" if price else "settled"
+    return Cost(status=status, micro_usd=sum(total), basis="; ".join(dict.fromkeys(cost.basis for cost in costs)))
+
+
+def _together(exchanges: list[Exchange], pictures: int) -> JsonObject:
+    """What is kept of all answers of an attempt."""
+    calls = [
+        {
+            "outcome": each.verdict.outcome,
+            "words": list(each.verdict.words),
+            "retry_after": each.verdict.retry_after,
+            "pictures": list(each.asked.indices),
+            "seeds": list(each.asked.seeds),
+            "sent": dict(each.asked.chosen),
+            "request_id": each.request_id,
+            **(each.response or {"status": None, "headers": {}, "body": None}),
+        }
+        for each in exchanges
+    ]
+    made = sum(len(each.pictures) for each in exchanges)
+    outcome = "ok" if made == pictures else "partial" if made else _worst(exchanges).outcome
+    return {"outcome": outcome, **calls[0]} if len(calls) == 1 else {"outcome": outcome, "calls": calls}
+
+
+def _joined(tickets: list[str | None]) -> str:
+    """One ticket for an attempt: the vendor's own where there is one call, else a JSON list."""
+    return tickets[0] if len(tickets) == 1 and tickets[0] else json.dumps(tickets)
+
+
+def _tickets(ticket: str, count: int) -> list[str | None]:
+    if not ticket.startswith("["):
+        return [ticket, *[None] * (count - 1)]
+    return list(json.loads(ticket))

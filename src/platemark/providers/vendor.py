@@ -1,0 +1,91 @@
+"""What differs from vendor to vendor: data and pure functions, which `remote.Remote` calls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from platemark.core.base import JsonObject
+from platemark.core.money import Cost
+from platemark.core.updates import Order
+from platemark.providers.catalogue import Declared, Rate
+from platemark.providers.http import Call, Reply
+from platemark.providers.outcomes import Outcome, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One picture in an answer: its bytes, or the URL where they lie. `outcome` other than ok says what is wrong."""
+
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = field(default=None, repr=False)
+    seed: int | None = None
+    outcome: Outcome = "ok"
+    flags: JsonObject = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one answer said. With `follow`, that is asked next (it must be repeatable); with `pending`, the ticket is
+    asked again later. `cost`: only when the vendor named a number.
+    """
+
+    found: tuple[Found, ...] = ()
+    ticket: str | None = None
+    pending: bool = False
+    follow: Call | None = None
+    cost: Cost | None = None
+    model_revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call and the pictures that it is for: their indices and seeds. `chosen`: what the adapter sends for our words
+    and beyond them, kept in the record; never a prompt, a picture or a key.
+    """
+
+    call: Call
+    indices: tuple[int, ...]
+    seeds: tuple[int, ...]
+    chosen: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Vendor(Protocol):
+    """An adapter's part. `free_repeat`: asking again costs nothing. `replays_keys`: our idempotency key, sent
+    again, gives the same answer. `needs_key`: nothing works without a key."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def models(self) -> Mapping[str, Declared]: ...  # noqa: D102
+    @property
+    def table(self) -> Sequence[Row]: ...  # noqa: D102
+    @property
+    def rate(self) -> Rate: ...  # noqa: D102
+    @property
+    def request_id_headers(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def free_repeat(self) -> bool: ...  # noqa: D102
+    @property
+    def replays_keys(self) -> bool: ...  # noqa: D102
+    @property
+    def needs_key(self) -> bool: ...  # noqa: D102
+
+    def authorise(self, call: Call, key: str) -> Call:
+        """The call with the key where this vendor wants it."""
+        ...
+
+    def ask(self, order: Order, model: Declared) -> Sequence[Asked]:
+        """The calls that make an order's pictures: one a seed, or fewer where the vendor counts up seeds itself."""
+        ...
+
+    def read(self, reply: Reply, model: Declared) -> Reading:
+        """The pictures, ticket or state in an answer that the table calls ok, partial or pending."""
+        ...
+
+    def poll(self, ticket: str, model: Declared) -> Call:
+        """The call that asks what became of a ticket."""
+        ...
+
+    def cancel(self, ticket: str, model: Declared) -> Call | None:
+        """The call that ends the work on a ticket; None where the vendor has none."""
+        ...

@@ -1,0 +1,101 @@
+"""The switchboard of a fake vendor: what goes wrong next, and what has arrived so far."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Told by the connection or by HTTP, so alike for all vendors; `server.misbehaving` does them.
+COMMON = (
+    "rate_limited",
+    "rate_limited_seconds",
+    "rate_limited_date",
+    "rate_limited_body",
+    "error_500",
+    "error_502",
+    "error_503",
+    "timeout",
+    "reset",
+    "slow_drip",
+    "truncated",
+    "wrong_type",
+    "huge_body",
+)
+# Each vendor has its own way of these.
+OWN = (
+    "bad_request",
+    "auth",
+    "out_of_credit",
+    "not_found",
+    "prompt_blocked",
+    "output_blocked",
+    "error_in_200",
+    "corrupt_base64",
+    "corrupt_picture",
+    "expired_url",
+    "private_redirect",
+    "never_ending",
+    "fewer_pictures",
+    "failed_later",
+)
+TROUBLES = COMMON + OWN
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that goes wrong, with requests of this method only (None: with any)."""
+
+    name: str
+    method: str | None = "POST"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request as it arrived: form fields or JSON, and the files by name; then what was answered."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    json: Any = None
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
+
+
+@dataclass
+class Switchboard:
+    """`keys` are let in; `calls` has every request, method and path, also those that went wrong."""
+
+    keys: frozenset[str] = frozenset({"sk-simulated"})
+    troubles: deque[Trouble] = field(default_factory=deque[Trouble])
+    always: Trouble | None = None
+    calls: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    # The last ones: with their files they are large.
+    seen: deque[Seen] = field(default_factory=lambda: deque[Seen](maxlen=64))
+
+    def next(self, name: str, *, times: int = 1, method: str | None = "POST") -> None:
+        """Let this go wrong with the next `times` requests."""
+        self.troubles.extend([Trouble(_known(name), method)] * times)
+
+    def from_now_on(self, name: str | None, *, method: str | None = "POST") -> None:
+        """Let this go wrong always; None ends it."""
+        self.always = None if name is None else Trouble(_known(name), method)
+
+    def take(self, method: str, *names: str) -> str | None:
+        """What goes wrong with this request now, if it is one of `names`; it is then used up."""
+        if self.troubles and self._fits(self.troubles[0], method, names):
+            return self.troubles.popleft().name
+        return self.always.name if self.always and self._fits(self.always, method, names) else None
+
+    def submissions(self, method: str = "POST") -> int:
+        """How many requests of this method came in."""
+        return sum(each == method for each, _ in self.calls)
+
+    @staticmethod
+    def _fits(trouble: Trouble, method: str, names: tuple[str, ...]) -> bool:
+        return trouble.method in (None, method) and trouble.name in names
+
+
+def _known(name: str) -> str:
+    if name not in TROUBLES:
+        raise ValueError(f"there is no trouble {name!r}; there are {', '.join(TROUBLES)}")
+    return name

@@ -1,0 +1,57 @@
+"""Field tables of fake vendors: what a route takes, and the complaints about everything else."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `least` and `most` bound a number, or the length of a text; `step`: the number is a multiple of it."""
+
+    kind: str = "text"
+    required: bool = False
+    least: float | None = None
+    most: float | None = None
+    one_of: tuple[str, ...] = ()
+    step: int | None = None
+
+
+def complaints(table: Mapping[str, Field], given: Mapping[str, Any], files: Mapping[str, bytes]) -> Iterator[str]:
+    """One sentence for each thing that the vendor would refuse; unknown names are refused too."""
+    for name in (*given, *files):
+        if name not in table:
+            yield f"{name}: is not a known field"
+    for name, field in table.items():
+        value = files.get(name) if field.kind == "file" else given.get(name)
+        if value is None:
+            if field.required:
+                yield f"{name}: is required"
+        elif complaint := _complaint(field, value):
+            yield f"{name}: {complaint}"
+
+
+def _complaint(field: Field, value: Any) -> str | None:
+    if field.kind == "file":
+        return None if value else "is empty"
+    if field.one_of:
+        return None if value in field.one_of else f"must be one of {', '.join(field.one_of)}"
+    if field.kind == "text":
+        return _outside(field, len(value), "characters") if isinstance(value, str) else "must be a text"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "must be a number"
+    if field.kind == "integer" and number != int(number):
+        return "must be a whole number"
+    if field.step and number % field.step:
+        return f"must be a multiple of {field.step}"
+    return _outside(field, number, "")
+
+
+def _outside(field: Field, number: float, unit: str) -> str | None:
+    if field.least is not None and number < field.least:
+        return f"must be at least {field.least:g} {unit}".rstrip()
+    if field.most is not None and number > field.most:
+        return f"must be at most {field.most:g} {unit}".rstrip()
+    return None

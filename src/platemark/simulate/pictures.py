@@ -1,0 +1,37 @@
+"""Pictures that fakes answer with: valid, of any size, cheap to make, neither blank nor alike."""
+
+import hashlib
+import struct
+import zlib
+
+from platemark.core.model import OutputFormat
+from platemark.imaging.containers import png_chunk
+from platemark.imaging.decode import open_picture
+from platemark.imaging.pixels import encode
+
+
+def striped(width: int, height: int, *told: bytes | str | int) -> bytes:
+    """A PNG of stripes whose colours and widths follow from what was told: prompt, seed, sources."""
+    digest = hashlib.sha256("\n".join(map(repr, told)).encode()).digest()
+    one, other = digest[:3], bytes(255 - level for level in digest[:3])
+    stripe = 2 + digest[3] % 14
+    left = width * (64 + digest[4] % 128) // 256
+    rows = (b"\0" + one * left + other * (width - left), b"\0" + other * left + one * (width - left))
+    lines = b"".join(rows[(row // stripe) % 2] for row in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = (png_chunk(b"IHDR", header), png_chunk(b"IDAT", zlib.compress(lines, 1)), png_chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def as_format(png: bytes, output_format: OutputFormat) -> bytes:
+    """The picture in another format."""
+    if output_format == "png":
+        return png
+    return encode(open_picture(png, max_bytes=len(png), max_pixels=2**28), output_format, 1)
+
+
+def by_ratio(ratio: str, pixels: int) -> tuple[int, int]:
+    """Width and height of about so many pixels in these proportions, in multiples of 64."""
+    across, down = (int(part) for part in ratio.split(":"))
+    unit = (pixels / (across * down)) ** 0.5
+    return max(64, round(across * unit / 64) * 64), max(64, round(down * unit / 64) * 64)
