@@ -32,7 +32,7 @@ def judge() -> checker.Checker:
 def pocket() -> Any:
     diffusers.utils.logging.set_verbosity_error()
     library: Any = diffusers
-    pipeline = library.StableDiffusionPipeline.from_pretrained(POCKET, torch_dtype=torch.float32)
+    pipeline = library.StableDiffusionPipeline.from_pretrained(POCKET, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -101,7 +101,7 @@ def train_canny(
     rng = np.random.default_rng(int(time.time()))
     unet = pipeline.unet.requires_grad_(False)
     if out.exists():
-        net: Any = diffusers.ControlNetModel.from_pretrained(out, torch_dtype=torch.float32)
+        net: Any = diffusers.ControlNetModel.from_pretrained(out, dtype=torch.float32)
     else:
         net = diffusers.ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=_GUIDE_WIDTHS)
         _let_through(net.controlnet_cond_embedding)
@@ -132,10 +132,10 @@ def _let_through(embedding: Any) -> None:
 
     The usual ones let through a ten-thousandth and end in a zero: a short training never finds the lines.
     """
-    for layer in embedding.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.weight.normal_(0, 2 / layer.weight[0].numel() ** 0.5)
-            layer.bias.zero_()
+    convolutions: list[Any] = [layer for layer in embedding.modules() if isinstance(layer, nn.Conv2d)]
+    for layer in convolutions:
+        layer.weight.normal_(0, 2 / layer.weight[0].numel() ** 0.5)
+        layer.bias.zero_()
 
 
 def guide(picture: Image.Image) -> Tensor:

@@ -83,7 +83,7 @@ _encoders: dict[Path, Any] = {}
 
 def _encoder(vae: Path) -> Any:
     if vae not in _encoders:
-        model: Any = diffusers.AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32)
+        model: Any = diffusers.AutoencoderTiny.from_pretrained(vae, dtype=torch.float32)
         _encoders[vae] = model.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()
     return _encoders[vae]
 

@@ -32,7 +32,7 @@ def refine(
     """
     torch.manual_seed(0)
     rng = np.random.default_rng(int(time.time()))
-    model: Any = diffusers.AutoencoderTiny.from_pretrained(out if out.exists() else start, torch_dtype=torch.float32)
+    model: Any = diffusers.AutoencoderTiny.from_pretrained(out if out.exists() else start, dtype=torch.float32)
     model.requires_grad_(False)
     decoder = model.decoder.requires_grad_(True).to(memory_format=torch.channels_last)
     parameters = list(decoder.parameters())

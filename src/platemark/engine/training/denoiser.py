@@ -98,7 +98,7 @@ def read_state(out: Path) -> dict[str, Any] | None:
 
 
 def _models(plan: Plan) -> tuple[Any, Any]:
-    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(plan.start / "unet", torch_dtype=torch.float32)
+    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(plan.start / "unet", dtype=torch.float32)
     text: Any = transformers.CLIPTextModel.from_pretrained(plan.text / "text_encoder", dtype=torch.float32)
     # Plain matrix products train a fifth faster than the fused attention on pictures this small.
     unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor())

@@ -19,12 +19,12 @@ def assemble(start: Path, text: Path, run: Path, vae: Path | None = None) -> Any
     if state is None:
         raise FileNotFoundError(f"{run} holds no state. Run the stage `denoiser` first.")
     diffusers.utils.logging.set_verbosity_error()
-    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    unet: Any = diffusers.UNet2DConditionModel.from_pretrained(start / "unet", dtype=torch.float32)
     encoder: Any = transformers.CLIPTextModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
     unet.load_state_dict(state["mean_unet"])
     encoder.load_state_dict(state["mean_text"])
     pipeline: Any = diffusers.StableDiffusionPipeline(
-        vae=diffusers.AutoencoderTiny.from_pretrained(vae or start / "vae", torch_dtype=torch.float32),
+        vae=diffusers.AutoencoderTiny.from_pretrained(vae or start / "vae", dtype=torch.float32),
         text_encoder=encoder,
         tokenizer=transformers.CLIPTokenizer.from_pretrained(text / "tokenizer"),
         unet=unet,

@@ -93,7 +93,7 @@ def _decoder(course: Course) -> None:
 
 def _looks(start: Path, count: int) -> decoder.Pictures:
     """`count` pictures of each look."""
-    vae: Any = diffusers.AutoencoderTiny.from_pretrained(start, torch_dtype=torch.float32)
+    vae: Any = diffusers.AutoencoderTiny.from_pretrained(start, dtype=torch.float32)
     looks = [adapters.look_pictures(vae, name, count)[1:] for name in adapters.LOOKS]
     return np.concatenate([pictures for pictures, _ in looks]), np.concatenate([latents for _, latents in looks])
 
