@@ -22,5 +22,5 @@ def test_there_is_a_sheet_for_each_operation_and_none_is_empty(tmp_path: Path) -
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
     sheets = {path.stem: np.asarray(Image.open(path)) for path in (tmp_path / "sheets").glob("*.png")}
-    assert {"text_to_image", "image_to_image", "inpaint", "outpaint", "upscale"} <= sheets.keys()
+    assert {"text_to_image", "image_to_image", "inpaint", "outpaint", "upscale", "controls", "loras"} <= sheets.keys()
     assert min(float(sheet.std()) for sheet in sheets.values()) > 20

@@ -27,7 +27,7 @@ def test_pocket_is_described_from_its_own_files() -> None:
     assert (folder.native, folder.multiple, folder.grid, folder.variant) == (128, 8, 32, None)
     can = capabilities(folder)
     assert can.operations == {"text_to_image", "image_to_image", "inpaint", "outpaint", "upscale"}
-    assert (can.native_size, can.max_size, can.default_width, can.default_steps) == (128, 2048, 512, 20)
+    assert (can.native_size, can.max_size, can.default_width, can.default_steps) == (128, 2048, 512, 12)
     assert folder.declared.licence == "Apache-2.0"
     assert folder.words is not None
     assert {"house", "meadow", "sunset"} <= folder.words

@@ -18,7 +18,8 @@ from platemark.engine.training import checker, score
 from platemark.engine.training.pipeline import draw
 from platemark.engine.training.render import render
 
-pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
+# The libraries warn of their own future.
+pytestmark = [pytest.mark.torch, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
 
 BOUNDS = tomllib.loads(Path(__file__).with_name("pocket_score.toml").read_text(encoding="utf-8"))
 

@@ -14,14 +14,8 @@ from platemark.engine.models.folder import POCKET
 from platemark.engine.training import denoiser, stages
 from platemark.engine.training.__main__ import main
 
-pytestmark = [
-    pytest.mark.torch,
-    pytest.mark.timeout(400),
-    # peft and transformers announce their own future in every version.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+# The libraries warn of their own future.
+pytestmark = [pytest.mark.torch, pytest.mark.timeout(400), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +56,7 @@ def test_a_run_goes_on_where_it_was_killed(course: stages.Course, tmp_path: Path
     assert after["seconds"] > before["seconds"]
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_batch(course: stages.Course, tmp_path: Path) -> None:
     plan = denoiser.Plan(course.out / "data", POCKET, course.out / "text", tmp_path, 5, batch=4, most_steps=2)
     denoiser.train(plan)

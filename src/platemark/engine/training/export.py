@@ -35,6 +35,8 @@ def export(pipeline: Any, work: Path, out: Path) -> None:
     for kind in ("loras", "controlnets"):
         if (work / kind).is_dir():
             shutil.copytree(work / kind, out / kind, dirs_exist_ok=True)
+    for weights in out.rglob("*.safetensors"):
+        weights.chmod(0o644)
     for config in out.rglob("config.json"):
         _forget_place(config)
     (out / "words.txt").write_text(words(), encoding="utf-8")
