@@ -59,7 +59,7 @@ def test_the_files_that_ship_are_the_listed_ones(tmp_path: Path) -> None:
     weights = load_weights()
     assert {place(one, tmp_path) for one in weights if one.source == "package"} == set(POCKET.rglob("*.safetensors"))
     shipped = [one for one in weights if one.source == "package"]
-    assert [found.state for found in check(shipped, tmp_path)] == ["good"] * 3
+    assert [found.state for found in check(shipped, tmp_path)] == ["good"] * len(shipped)
     assert [place(one, tmp_path).stat().st_size for one in shipped] == [one.size for one in shipped]
     assert pull(shipped, tmp_path) == tuple(place(one, tmp_path) for one in shipped)
     assert list(tmp_path.iterdir()) == []
