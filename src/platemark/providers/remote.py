@@ -3,12 +3,13 @@
 An adapter adds a `Vendor`: data and pure functions. How to write one: docs/explanation/providers.md.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, TypeVar, TypeVarTuple
+from typing import Literal, TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -19,7 +20,7 @@ from platemark.core.generation import Warning
 from platemark.core.model import Model
 from platemark.core.money import Cost
 from platemark.core.ports import Clock, Fetch
-from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Update
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
 from platemark.imaging.blank import find_blankness
 from platemark.imaging.header import sniff
 from platemark.providers.catalogue import Declared, check, header_of
@@ -37,6 +38,7 @@ _LARGE = 64 * 1024
 OnUnknown = Literal["retry", "fail"]
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
+Tell = Callable[[Update], None]
 OK = Verdict("ok")
 _ABOUT_THE_KEY: frozenset[Outcome] = frozenset({"auth", "out_of_credit"})
 # Said about a poll, not about the work that is asked after: that goes on.
@@ -126,14 +128,18 @@ class Remote:
         await anyio.to_thread.run_sync(check, order, model)
         exchanges = [Exchange(asked) for asked in self.vendor.ask(order, model)]
         if ticket is None:
-            await self._each(exchanges, partial(self._submit, model=model))
+            async with aclosing(_telling(partial(self._each, exchanges, self._submit, order, model))) as updates:
+                async for update in updates:
+                    yield update
             if any(each.reading.ticket for each in exchanges):
                 yield Accepted(_joined([each.reading.ticket for each in exchanges]))
         else:
             for each, part in zip(exchanges, _tickets(ticket, len(exchanges)), strict=True):
                 each.reading = Reading(ticket=part, pending=part is not None)
                 each.verdict = Verdict("pending" if part else "unknown")
-        await self._each(exchanges, partial(self._finish, order=order, model=model))
+        async with aclosing(_telling(partial(self._each, exchanges, self._finish, order, model))) as updates:
+            async for update in updates:
+                yield update
         async with aclosing(self._told(exchanges, order, model)) as updates:
             async for update in updates:
                 yield update
@@ -152,29 +158,70 @@ class Remote:
         if not any(each.pictures for each in exchanges):
             raise error_of(self.name, _worst(exchanges), may_repeat=self.repeats_unknown)
 
-    async def _each(self, exchanges: list[Exchange], work: Callable[[Exchange], Any]) -> None:
+    async def _each(
+        self,
+        exchanges: list[Exchange],
+        work: Callable[[Exchange, Order, Declared, Tell], Awaitable[None]],
+        order: Order,
+        model: Declared,
+        tell: Tell,
+    ) -> None:
         """All at once, as far as the contract allows."""
         limit = anyio.CapacityLimiter(max(1, self.concurrency))
 
         async def one(exchange: Exchange) -> None:
             async with limit:
-                await work(exchange)
+                await work(exchange, order, model, tell)
 
         async with anyio.create_task_group() as group:
             for exchange in exchanges:
                 group.start_soon(one, exchange)
 
-    async def _submit(self, exchange: Exchange, model: Declared) -> None:
-        await self._take(exchange, await self._send(exchange.asked.call), model)
+    async def _submit(self, exchange: Exchange, order: Order, model: Declared, tell: Tell) -> None:
+        """What comes first, then the call; where the vendor says beside it how far it is, that is told."""
+        call = await self._prepared(exchange, model)
+        if call is None:
+            return
+        watching = exchange.asked.beside
+        if watching is None:
+            await self._take(exchange, await self._send(call), model)
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch, watching, exchange, order, model, tell)
+            await self._take(exchange, await self._send(call), model)
+            group.cancel_scope.cancel()
 
-    async def _finish(self, exchange: Exchange, order: Order, model: Declared) -> None:
+    async def _prepared(self, exchange: Exchange, model: Declared) -> Call | None:
+        """The call that makes pictures, once all that comes before it was answered; None where that went wrong."""
+        asked, replies = exchange.asked, list[Reply]()
+        for first in asked.before:
+            reply = await self._send(first)
+            if isinstance(reply, Lost) or self._classified(reply).outcome not in _WITH_PICTURES:
+                await self._take(exchange, reply, model)
+                # Nothing was asked for yet: whatever went wrong can be tried again.
+                if exchange.verdict.outcome == "unknown":
+                    exchange.verdict = Verdict("overloaded", exchange.verdict.words)
+                return None
+            replies.append(reply)
+        return asked.fill(replies) if asked.fill else asked.call
+
+    async def _watch(self, call: Call, exchange: Exchange, order: Order, model: Declared, tell: Tell) -> None:
+        while True:
+            await self.clock.sleep(model.poll_seconds)
+            reply = await self._send(call)
+            if isinstance(reply, Reply) and self._classified(reply).outcome in _WITH_PICTURES:
+                reading = await _aside(reply, self.vendor.read, reply, model)
+                _tell_progress(reading, exchange, order, tell)
+
+    async def _finish(self, exchange: Exchange, order: Order, model: Declared, tell: Tell) -> None:
         """Wait where something is to be waited for, then bring the pictures."""
         if exchange.verdict.outcome == "pending" and exchange.reading.ticket:
-            await self._wait(exchange, exchange.reading.ticket, model)
+            told = partial(_tell_progress, exchange=exchange, order=order, tell=tell)
+            await self._wait(exchange, exchange.reading.ticket, model, told)
         if exchange.verdict.outcome in _WITH_PICTURES:
             await self._bring(exchange, order, model)
 
-    async def _wait(self, exchange: Exchange, ticket: str, model: Declared) -> None:
+    async def _wait(self, exchange: Exchange, ticket: str, model: Declared, told: Callable[[Reading], None]) -> None:
         """Poll until it is done. Bounded by the model's `max_wait_seconds`; what is then unfinished is unknown."""
         pause, failed, end = model.poll_seconds, 0, self.clock.monotonic() + model.max_wait_seconds
         while failed <= _MAX_FAILED_POLLS and self.clock.monotonic() < end:
@@ -185,6 +232,7 @@ class Remote:
                 wait = exchange.verdict.retry_after or model.poll_seconds * 2**failed
                 pause = min(max(wait, model.poll_seconds), _MAX_POLL_SECONDS)
             elif outcome == "pending":
+                told(exchange.reading)
                 pause, failed = model.poll_seconds, 0
             else:
                 return
@@ -240,9 +288,7 @@ class Remote:
             return
         reading = self.vendor.read(reply, model)
         if reading.ticket is None and ticket is not None:
-            reading = Reading(
-                reading.found, ticket, reading.pending, reading.follow, reading.cost, reading.model_revision
-            )
+            reading = replace(reading, ticket=ticket)
         exchange.reading = reading
         if reading.pending:
             exchange.verdict = Verdict("pending")
@@ -302,6 +348,35 @@ class Remote:
         if declared is None:
             raise ModelUnavailable(f"{self.name} has no model {model} any more. Send the request to another model.")
         return declared
+
+
+async def _telling(work: Callable[[Tell], Awaitable[None]]) -> AsyncGenerator[Update]:
+    """What `work` tells while it goes on, as it comes. Closed early, the work is ended with it."""
+    said = asyncio.Queue[Update | None]()
+
+    async def run() -> None:
+        try:
+            await work(said.put_nowait)
+        finally:
+            said.put_nowait(None)
+
+    task = asyncio.create_task(run())
+    try:
+        while (update := await said.get()) is not None:
+            yield update
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _tell_progress(reading: Reading, exchange: Exchange, order: Order, tell: Tell) -> None:
+    index, total = exchange.asked.indices[0], order.parameters.steps or 100
+    done = None if reading.progress is None else round(min(1.0, max(0.0, reading.progress)) * total)
+    if done is not None:
+        tell(Progress(done, total, index))
+    if order.previews and reading.preview and (media_type := sniff(reading.preview)) in PICTURES:
+        tell(Preview(reading.preview, media_type, done or 0, index))
 
 
 async def _aside(reply: Reply, work: Callable[[*Given], T], *given: *Given) -> T:

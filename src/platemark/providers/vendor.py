@@ -1,6 +1,6 @@
 """What differs from vendor to vendor: data and pure functions, which `remote.Remote` calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,7 +26,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one answer said. With `follow`, that is asked next (it must be repeatable); with `pending`, the ticket is
-    asked again later. `cost`: only when the vendor named a number.
+    asked again later. `cost`: only when the vendor named a number. `progress`: the share that is done, 0 to 1;
+    `preview`: a small picture of the present state.
     """
 
     found: tuple[Found, ...] = ()
@@ -35,18 +36,26 @@ class Reading:
     follow: Call | None = None
     cost: Cost | None = None
     model_revision: str | None = None
+    progress: float | None = None
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One call and the pictures that it is for: their indices and seeds. `chosen`: what the adapter sends for our words
     and beyond them, kept in the record; never a prompt, a picture or a key.
+
+    `before`: repeatable calls that are answered first, such as uploads; where it needs their answers, `fill` makes the
+    call out of them. `beside`: asked now and then while the call is under way, read for its progress.
     """
 
     call: Call
     indices: tuple[int, ...]
     seeds: tuple[int, ...]
     chosen: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    before: tuple[Call, ...] = ()
+    fill: Callable[[Sequence[Reply]], Call] | None = None
+    beside: Call | None = None
 
 
 class Vendor(Protocol):
