@@ -16,37 +16,21 @@ from torch import nn
 from platemark.engine.training.dataset import Dataset, as_tensor
 from platemark.engine.training.libraries import Tensor, safetensors, torch
 from platemark.engine.training.muon import Muon
-from platemark.engine.training.palette import COLOURS
-from platemark.engine.training.scene import LIGHTS, PLACES, Scene
-from platemark.engine.training.text import BACKGROUNDS
-from platemark.engine.training.things import KINDS
+from platemark.engine.training.scene import PLACES, Scene
+from platemark.engine.training.text import ANSWERS, answers
 
 # What it answers. With two things, `kind` is the left or upper one's and `place` means nothing.
-CLASSES = {
-    "kind": len(KINDS) + 1,
-    "colour": len(COLOURS) + 1,
-    "other_kind": len(KINDS) + 1,
-    "other_colour": len(COLOURS) + 1,
-    "place": len(PLACES) + 1,
-    "pair": 3,
-    "background": len(BACKGROUNDS),
-    "light": len(LIGHTS),
-}
+_ASKED = ("kind", "colour", "other_kind", "other_colour", "place", "pair", "background", "light")
+CLASSES = {name: ANSWERS[name] for name in _ASKED}
 WEIGHTS = Path(__file__).parent / "checker.safetensors"
 
 
 def truth(scene: Scene) -> list[int]:
     """Right answers, in the order of CLASSES."""
-    things: list[Any] = [*scene.things, None, None][:2]
-    kinds = [KINDS.index(t.kind) if t else len(KINDS) for t in things]
-    colours = [list(COLOURS).index(t.colour) if t else len(COLOURS) for t in things]
-    place = PLACES.index(things[0].place) if len(scene.things) == 1 else len(PLACES)
-    return [
-        kinds[0], colours[0], kinds[1], colours[1], place,
-        (None, "beside", "stacked").index(scene.pair),
-        BACKGROUNDS.index(f"plain {scene.background}" if scene.plain else scene.background),
-        LIGHTS.index(scene.light),
-    ]  # fmt: skip
+    right = dict(zip(ANSWERS, answers(scene), strict=True))
+    if len(scene.things) > 1:
+        right["place"] = len(PLACES)
+    return [right[name] for name in CLASSES]
 
 
 class Checker(nn.Module):
