@@ -9,12 +9,12 @@ from typing import Any
 from platemark.core.attempt import Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.event import Event, EventType
-from platemark.core.generation import Generation, IdempotencyKey, Input, Parameters, PromptText, Warning
+from platemark.core.generation import Generation, Hop, IdempotencyKey, Input, Parameters, PromptText, Warning
 from platemark.core.ids import Prefix, uuid7_hex
 from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.inspection import Confidence, Finding, Inspection
 from platemark.core.moderation import Review, Signal, Verdict
-from platemark.core.money import Usage
+from platemark.core.money import Cost, Usage
 from platemark.core.project import ApiKey, Person, Project
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -56,16 +56,45 @@ def sample_generation(project: str, **changes: Any) -> tuple[PromptText, Generat
     return text, Generation.model_validate({**dict(generation), **changes})
 
 
+def sample_route() -> tuple[Hop, ...]:
+    """A route that has left its first model, and whose last one was never asked."""
+    parameters = Parameters(width=256, height=256, steps=12, cfg_scale=7.0, seed=2**32 - 1, n=1)
+    dropped = Warning(code="field_dropped", message="scheduler was dropped.", field="scheduler")
+    estimate = Cost(status="estimated", micro_usd=65_000, basis="price list")
+    return (
+        Hop(
+            model="stability/core",
+            state="left",
+            code="provider_unavailable",
+            reason="stability cannot work at the moment.",
+            left_at=NOW,
+            parameters=parameters,
+            dropped=("scheduler",),
+            warnings=(dropped,),
+            estimate=estimate,
+        ),
+        Hop(model="local/pocket", state="chosen", revision="sha256:00", parameters=parameters),
+        Hop(model="local/large", state="skipped", code="unknown_model", reason="It is not configured."),
+    )
+
+
 def sample_nouns(project: str) -> list[Noun]:
     """One noun of every kind that can be added, each with values in its optional fields."""
     started_from = (Input(role="image", image="img_1"), Input(role="control", index=1, image="img_2"))
     text, generation = sample_generation(
-        project, user_sha256="cd" * 32, error={"code": "x"}, retry_at=NOW, inputs=started_from
+        project, user_sha256="cd" * 32, error={"code": "x"}, retry_at=NOW, inputs=started_from, route=sample_route()
     )
     where: dict[str, Any] = {"project": project, "generation": generation.id}
     digest = hashlib.sha256(project.encode()).hexdigest()
     attempt = Attempt(
-        id=fresh_id("att"), **where, number=1, provider="local", state="prepared", created_at=NOW, response={"a": [1]}
+        id=fresh_id("att"),
+        **where,
+        number=1,
+        provider="local",
+        model="local/pocket",
+        state="prepared",
+        created_at=NOW,
+        response={"a": [1]},
     )
     image = Image(
         id=fresh_id("img"),

@@ -63,10 +63,29 @@ def _have_places(models: dict[str, LocalModel]) -> dict[str, LocalModel]:
     return models
 
 
+class HostedModel(BaseModel):
+    """A model that only the operator knows: a checkpoint, a hub id, a version. `like`: the listed model it works as.
+
+    `route`: the provider's own name for it; `facts`: what else its adapter reads. `usd_per_image`: what it costs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    like: str
+    route: str | None = None
+    facts: dict[str, str] = {}
+    usd_per_image: Annotated[str | None, Field(pattern=r"^\d{1,6}(\.\d{1,9})?$")] = None
+    licence: str | None = None
+    description: str = ""
+
+
 class HostedProvider(BaseModel):
     """One hosted provider. `keys`: references, tried in turn. `base_url`: another address than the vendor's public one.
 
-    `on_unknown`: what to do with a call without an answer; by default repeated only where that cannot cost twice.
+    `kind`: the vendor, where the provider's name is another; so there can be several servers of one kind. `models`:
+    those that only the operator knows, by name. `webhook_secret`: a reference to what signs its webhooks, which are
+    asked for where `public_url` is set too. `on_unknown`: what to do with a call without an answer; by default
+    repeated only where that cannot cost twice.
     The numbers are seconds: to connect, between two bytes, for one call.
     """
 
@@ -74,6 +93,9 @@ class HostedProvider(BaseModel):
 
     keys: tuple[Annotated[str, Field(pattern=r"^(env|file|exec):.+")], ...] = ()
     base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    kind: str | None = None
+    models: dict[_ModelName, HostedModel] = {}
+    webhook_secret: Annotated[str | None, Field(pattern=r"^(env|file|exec):.+")] = None
     on_unknown: Literal["retry", "fail"] | None = None
     connect_seconds: Annotated[float, Field(gt=0)] = 10.0
     read_seconds: Annotated[float, Field(gt=0)] = 120.0
@@ -124,10 +146,15 @@ class Settings(BaseSettings):
     ] = ("local",)
     hosted: Annotated[
         dict[str, HostedProvider],
-        Field(description="Hosted providers: keys by reference, base_url, on_unknown and seconds, by provider."),
+        Field(
+            description="Hosted providers by name: keys, base_url, kind, models, webhook_secret, on_unknown, seconds."
+        ),
     ] = {}
     default_model: Annotated[str, Field(description="Model or alias used when a request names none.")] = "local/pocket"
-    aliases: Annotated[dict[str, str], Field(description="Names that clients may use for models.")] = {
+    aliases: Annotated[
+        dict[str, str | Annotated[tuple[str, ...], Field(min_length=1)]],
+        Field(description="Names that clients may use: for a model, or for a list of models that are asked in order."),
+    ] = {
         "stable-diffusion-xl": "local/pocket",
         "draft": "local/pocket",
         "final": "local/pocket",
@@ -173,6 +200,9 @@ class Settings(BaseSettings):
     max_attempts: Annotated[
         int, Field(ge=1, le=20, description="Attempts before a generation fails and asks for attention.")
     ] = 4
+    attempts_before_reroute: Annotated[
+        int, Field(ge=1, le=20, description="Failures of one model of a route after which the next one is asked.")
+    ] = 1
     max_engine_crashes: Annotated[
         int, Field(ge=1, le=20, description="Engine crashes before a request counts as poison.")
     ] = 3

@@ -17,6 +17,7 @@ NEEDS_ATTENTION = Counter(
     "platemark_generations_needing_attention_total", "Generations that failed for technical reasons.", ["model"]
 )
 ATTEMPTS = Counter("platemark_attempts_total", "Calls to providers that ended.", ["provider", "state"])
+REROUTES = Counter("platemark_reroutes_total", "Generations that left a model of a route.", ["model", "code"])
 QUEUE_SECONDS = Histogram(
     "platemark_queue_seconds", "From accepted to started.", ["lane"], buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600)
 )

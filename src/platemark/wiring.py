@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,9 +25,10 @@ from platemark.jobs.sweeper import beat, sweep
 from platemark.net.fetch import fetch
 from platemark.policy.builtin import load_policy
 from platemark.provenance.credential import open_provenance
-from platemark.providers.hosted import Hosted, open_hosted
+from platemark.providers.hosted import Hosted, HostedModel, open_hosted
 from platemark.providers.http import Deadlines
 from platemark.providers.local import open_local
+from platemark.providers.remote import Remote
 from platemark.settings import HostedProvider, Settings
 from platemark.store.blobs import open_blobs
 from platemark.store.database import Database
@@ -55,7 +57,7 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
         stack.push_async_callback(jobs.stop)
         if jobs.works:
             dead = settings.worker_dead_seconds
-            beating = beat(jobs, database, platform, dead)
+            beating = beat(jobs, database, platform, dead, partial(_share_contracts, platform.providers))
             sweeping = sweep(jobs, database, platform, settings.sweep_seconds, dead)
             await stack.enter_async_context(_background(beating, sweeping))
         yield platform
@@ -95,7 +97,7 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         notices=LocalNotices(),
         budget=OpenBudget(),
         providers=await _providers(settings, stack, clock),
-        aliases={DEFAULT: settings.default_model, **settings.aliases},
+        aliases=aliases(settings),
         text_detectors=(await anyio.to_thread.run_sync(Lexicon.load, settings.lexicon), *absent_detectors("text")),
         image_detectors=(
             Blankness(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
@@ -121,18 +123,53 @@ async def _providers(settings: Settings, stack: AsyncExitStack, clock: Clock) ->
     return found
 
 
-def _hosted(name: str, settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Provider]:
+def open_provider(name: str, settings: Settings) -> AbstractAsyncContextManager[Remote]:
+    """One hosted provider by itself, as it is configured. Raises Misconfigured."""
+    return _hosted(name, settings, SystemClock())
+
+
+def _hosted(name: str, settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Remote]:
     said = settings.hosted.get(name, HostedProvider())
-    deadlines = Deadlines(said.connect_seconds, said.read_seconds, said.total_seconds)
     # A host that the operator named may be private, also for the pictures that lie there.
     host = urlsplit(said.base_url).hostname if said.base_url else None
     return open_hosted(
         name,
-        Hosted(said.keys, said.base_url, said.on_unknown, deadlines),
+        hosted_of(name, settings),
         clock=clock,
         fetch=_fetch(settings, *((host,) if host else ())),
         max_pixels=settings.max_pixels,
     )
+
+
+def hosted_of(name: str, settings: Settings) -> Hosted:
+    """What the settings say of a hosted provider; nothing where they do not name it."""
+    said = settings.hosted.get(name, HostedProvider())
+    return Hosted(
+        keys=said.keys,
+        base_url=said.base_url,
+        kind=said.kind,
+        models={id: HostedModel(**model.model_dump()) for id, model in said.models.items()},
+        on_unknown=said.on_unknown,
+        deadlines=Deadlines(said.connect_seconds, said.read_seconds, said.total_seconds),
+        webhook_url=_webhook_url(name, settings, said),
+        webhook_secret=said.webhook_secret,
+    )
+
+
+def _webhook_url(name: str, settings: Settings, said: HostedProvider) -> str | None:
+    """Where the vendor calls us back. Vendors want TLS; only a simulated one, which has none itself, does not."""
+    public = (settings.public_url or "").rstrip("/")
+    simulated = said.base_url is not None and said.base_url.startswith("http://")
+    if not public.startswith("https://") and not (public and simulated):
+        return None
+    return f"{public}/v1/providers/{name}/webhook"
+
+
+def _share_contracts(providers: Mapping[str, Provider], workers: int) -> None:
+    """Each worker keeps to its part of what a vendor allows."""
+    for provider in providers.values():
+        if isinstance(provider, Remote):
+            provider.pacer.workers = workers
 
 
 def _fetch(settings: Settings, *more_hosts: str) -> Fetch:
@@ -148,10 +185,17 @@ def _fetch(settings: Settings, *more_hosts: str) -> Fetch:
     return read
 
 
+def aliases(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Each name with the models, or further names, that it stands for in order."""
+    said = {DEFAULT: settings.default_model, **settings.aliases}
+    return {name: (models,) if isinstance(models, str) else models for name, models in said.items()}
+
+
 def limits(settings: Settings) -> Limits:
     """The numbers that flows obey."""
     return Limits(
         max_attempts=settings.max_attempts,
+        attempts_before_reroute=settings.attempts_before_reroute,
         max_engine_crashes=settings.max_engine_crashes,
         attempt_timeout=settings.attempt_timeout,
         start_within=settings.start_within,

@@ -67,7 +67,9 @@ def _compose(text: str) -> yaml.Node | None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         # References could make a short file endless, and deep nesting takes time that grows with its square.
         if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="not read here", problem_mark=event.start_mark)
+            # Stubs of the library disagree about the class of a mark.
+            mark: Any = event.start_mark  # pyright: ignore[reportUnknownMemberType]
+            raise yaml.MarkedYAMLError(problem="not read here", problem_mark=mark)
     return yaml.compose(text, Loader=yaml.SafeLoader)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 

@@ -5,10 +5,13 @@ import os
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from platemark.cli import main
+from platemark.cli.models import show
+from platemark.core.resource import ModelResource, RouteResource
 from platemark.engine.models.folder import POCKET
 from platemark.settings import Settings
 
@@ -167,3 +170,17 @@ def test_a_model_that_is_damaged_fails_the_check_and_an_adapter_does_not(
     (folder / "unet" / "bad.pt").write_bytes(b"\x80\x02.")
     assert main(["models", "check", "--data", str(data)]) == 1
     assert "failed" in capsys.readouterr().out
+
+
+def test_routes_are_listed_under_the_models(capsys: pytest.CaptureFixture[str]) -> None:
+    final = RouteResource(name="final", models=("b/two", "a/one"))
+    nothing = dict.fromkeys(("revision", "licence", "licence_note"))
+    facts: dict[str, Any] = {**nothing, "description": "", "capabilities": {}}
+    one = ModelResource(id="a/one", provider="a", **facts, aliases=("draft",), routes=(final,))
+    two = ModelResource(id="b/two", provider="b", **facts, routes=(final,))
+    show([one, two])
+    shown = capsys.readouterr().out
+    assert shown.count("final") == 1
+    assert "b/two, a/one" in shown
+    show([one.model_copy(update={"routes": ()})])
+    assert "ROUTE" not in capsys.readouterr().out

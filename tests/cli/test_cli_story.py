@@ -82,6 +82,17 @@ def test_what_is_not_known_or_gone_is_said() -> None:
     assert "0 USD" not in shown
 
 
+def test_the_route_is_told() -> None:
+    hops = [
+        {"model": "a/one", "state": "left", "code": "provider_unavailable"},
+        {"model": "local/pocket", "state": "chosen", "code": None},
+        {"model": "c/three", "state": "skipped", "code": "unsupported_by_model"},
+    ]
+    shown = text(story.table({**RECORD, "request": {**RECORD["request"], "route": hops}}))
+    assert "a/one left (provider_unavailable) · local/pocket chosen · c/three skipped (unsupported_by_model)" in shown
+    assert "route" not in text(story.table(RECORD))
+
+
 def test_an_upload_has_no_request() -> None:
     record: dict[str, Any] = {**RECORD, "request": None, "usage": None, "moderation": []}
     shown = text(story.table(record))

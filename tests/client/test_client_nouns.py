@@ -12,6 +12,8 @@ from wires import PIXELS, Script, async_client, client, generation, image, ok, s
 from platemark.client import Damaged, Unreachable
 from platemark.client.files import destination, save
 from platemark.core.errors import Conflict, InvalidRequest, StorageUnavailable
+from platemark.providers.readiness import report
+from platemark.providers.stability import Stability
 
 
 def content(_: httpx2.Request) -> httpx2.Response:
@@ -218,3 +220,24 @@ async def test_the_async_client_does_the_same(tmp_path: Path) -> None:
         assert [key.id for key in await sdk.keys.list()] == ["key_1"]
         assert len(await sdk.generations.list(limit=3)) == 0
     assert sorted(leftovers(tmp_path)) == ["audit.jsonl", "img_1.png"]
+
+
+def test_what_a_provider_declares_is_read() -> None:
+    declared = report(Stability())
+    script = Script([ok(declared.model_dump(mode="json"))])
+    assert client(script).readiness("stability") == declared
+    assert script.asked == ["GET /v1/providers/stability/readiness"]
+
+
+def test_a_generation_tells_its_route_and_what_came_of_it() -> None:
+    hops = [
+        {"model": "a/one", "state": "left", "code": "provider_unavailable", "reason": "a is down.", "left_at": None},
+        {"model": "local/pocket", "state": "chosen", "of_a_later_version": 1},
+    ]
+    made = client(Script([ok(generation(requested_model="final", route=hops))])).generate("a red house", model="final")
+    assert (made.requested_model, made.model) == ("final", "local/pocket")
+    assert [(hop.model, hop.state, hop.code) for hop in made.route] == [
+        ("a/one", "left", "provider_unavailable"),
+        ("local/pocket", "chosen", None),
+    ]
+    assert client(Script([ok(generation())])).generate("a red house").route == ()

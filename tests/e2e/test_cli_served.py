@@ -135,6 +135,7 @@ def test_a_refused_prompt_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert "local/pocket" in said(capsys, "models", "list")
     assert json.loads(said(capsys, "providers", "--json"))[0]["state"] == "ok"
+    assert "local" in said(capsys, "providers", "list")
     assert "default" in said(capsys, "projects", "list")
 
 

@@ -73,6 +73,31 @@ def test_p2_a_dead_engines_work_is_adopted_by_another_machine(
     assert [attempt["state"] for attempt in record["attempts"]] == ["unknown", "succeeded"]
 
 
+def test_a_route_goes_from_the_machine_that_calls_vendors_to_the_one_that_draws(
+    shared: dict[str, str], tmp_path: Path
+) -> None:
+    """Nobody answers at the vendor's address; the worker leaves it to the engine's queue."""
+    shared |= {
+        "providers": json.dumps(["stability", "local"]),
+        "hosted": json.dumps({"stability": {"keys": ["env:HOME"], "base_url": "http://127.0.0.1:9"}}),
+        "aliases": json.dumps({"final": ["stability/core", "local/pocket"]}),
+    }
+    with (
+        serve(tmp_path / "api", role="api", **shared) as api,
+        serve(tmp_path / "worker", role="worker", **shared),
+        serve(tmp_path / "engine", role="engine", **shared),
+    ):
+        generation = api.generate(model="final")
+        with api.http as http:
+            record = http.get(generation["urls"]["record"]).json()
+    assert (generation["model"], [hop["state"] for hop in generation["route"]]) == ("local/pocket", ["left", "chosen"])
+    assert [(tried["model"], tried["state"]) for tried in record["attempts"]] == [
+        ("stability/core", "failed"),
+        ("local/pocket", "succeeded"),
+    ]
+    assert record["chain"]["verified"] is True
+
+
 def test_without_an_engine_a_request_waits_in_its_queue(api: Served) -> None:
     with api.http as http:
         answer = http.post("/v1/generate", json={"prompt": "a red circle"}, headers={"Prefer": "wait=1"})

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from pictures import encoded, house, noise
 from platemark.core.errors import InvalidRequest
-from platemark.imaging.masks import composite, feather, grow, read_mask, share
+from platemark.imaging.masks import as_hole, composite, feather, grow, read_mask, share
 
 masks = arrays(
     np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=st.sampled_from([0, 0, 0, 90, 255])
@@ -41,6 +41,12 @@ def test_a_hole_is_drawn_anew_whatever_its_colour() -> None:
     picture.paste((255, 255, 255, 0), (0, 0, 4, 2))
     picture.paste((0, 0, 0, 155), (4, 0, 8, 2))
     assert levels(read_mask(picture)).tolist() == [[255] * 4 + [100] * 4] * 2 + [[0] * 8] * 2
+
+
+@given(masks)
+def test_a_mask_as_a_hole_is_read_as_the_same_mask(given: np.ndarray) -> None:
+    hole = as_hole(Image.fromarray(given))
+    assert levels(read_mask(hole)).tolist() == given.tolist()
 
 
 def test_an_alpha_channel_that_is_opaque_but_for_noise_does_not_count() -> None:

@@ -107,6 +107,27 @@ def test_p1_p2_killed_with_a_source_it_goes_on_from_the_same_one(tmp_path: Path,
 
 
 @pytest.mark.timeout(240)
+# The first model's failure is written down with the change to the second, and no job knows; the second job is about to
+# be submitted; it is submitted, and its step not marked done; the second model is in the middle of its answer.
+@pytest.mark.parametrize("boundary", ["generation.rerouted", "submitting:2", "submitted:2", "update:1"])
+def test_p2_killed_between_two_models_of_a_route_each_is_asked_once(tmp_path: Path, boundary: str) -> None:
+    base: dict[str, Any] = {"data": str(tmp_path / "data"), "routed": True, "tickets": True, "free_repeat": False}
+    code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
+    assert code == -signal.SIGKILL, f"the fuse at {boundary} never burned"
+    (id,) = accepted_ids(tmp_path, facts, base)
+    _, facts = run({**base, "finish": [id]})
+    (found,) = [fact for fact in facts if fact.get("id") == id]
+    assert found["status"] == "succeeded", found
+    assert (found["asked"], found["attempts"]) == (["down/plain", "scripted/plain"], ["failed", "succeeded"])
+    assert [hop["state"] for hop in found["records"][0]["request"]["route"]] == ["left", "chosen"]
+    assert found["runs"] == 1
+    calls = [line.split() for line in Path(base["data"], "ledger").read_text().splitlines()]
+    assert [call[0] for call in calls] == ["call", "call", *(["resume"] if boundary == "update:1" else [])]
+    # The second model is asked by a job of its own, which waits on the queue of its own provider.
+    assert [call[2] for call in calls][:2] == [f"{id}.0", f"{id}.1"]
+
+
+@pytest.mark.timeout(240)
 def test_p2_an_interrupted_call_is_resumed_by_its_ticket(tmp_path: Path) -> None:
     base: dict[str, Any] = {"data": str(tmp_path / "data"), "tickets": True, "free_repeat": False}
     code, facts = run({**base, "accept": 1, "die": "update:2", "linger": 30})

@@ -1,6 +1,7 @@
 """A real process that works on generations and dies at a chosen moment. Run as `python victim.py PLAN`, PLAN in JSON.
 
-`accept`: how many generations to accept. `sourced`: each starts from a picture. `finish`: ids to wait for. `die`: where
+`accept`: how many generations to accept. `sourced`: each starts from a picture. `routed`: to a route whose first model
+always fails. `finish`: ids to wait for. `die`: where
 to send SIGKILL to itself, the type of the event that was committed last, `attempt.sent`, `submitting`, `submitted`,
 `update`, `put:N`, `seal`.
 Prints one JSON line per fact.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from dbos import DBOS
 from pydantic import SecretStr
 
 from platemark import settings as configuration
@@ -27,6 +29,7 @@ if contract := json.loads(sys.argv[1]).get("contract"):
     setattr(configuration, "CONTRACT_VERSION", contract)  # noqa: B010
 
 from platemark.core.attempt import Attempt
+from platemark.core.errors import ProviderUnavailable
 from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.image import Image, Publication
@@ -149,14 +152,14 @@ class DyingProvenance:
 
 @dataclass
 class Counting(Scripted):
-    """Writes each call that reached the provider to a file that survives the process."""
+    """Writes each call that reached the provider, and the job that made it, to a file that survives the process."""
 
     ledger: Path = Path()
     fuse: Fuse | None = None
 
     async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
         with self.ledger.open("a") as file:
-            file.write(f"{'resume' if ticket else 'call'} {order.idempotency_key}\n")
+            file.write(f"{'resume' if ticket else 'call'} {order.idempotency_key} {DBOS.workflow_id}\n")
             file.flush()
             os.fsync(file.fileno())
         if order.image is not None:
@@ -165,6 +168,11 @@ class Counting(Scripted):
             yield update
             if self.fuse is not None:
                 self.fuse.at("update")
+
+
+def is_down(_number: int, _order: Order) -> None:
+    """The script of a provider that never works."""
+    raise ProviderUnavailable("it is down")
 
 
 def arm(plan: dict[str, Any], fuse: Fuse, platform: Platform) -> Platform:
@@ -176,9 +184,11 @@ def arm(plan: dict[str, Any], fuse: Fuse, platform: Platform) -> Platform:
         steps=1,
         step_seconds=0.01,
     )
+    down = replace(provider, name="down", script=is_down)
     return replace(
         platform,
-        providers={"scripted": provider},
+        providers={"scripted": provider, "down": down},
+        aliases={"default": ("down/plain", "scripted/plain") if plan.get("routed") else ("scripted/plain",)},
         store=DyingStore(platform.store, fuse),
         blobs=DyingBlobs(platform.blobs, fuse),
         jobs=DyingJobs(platform.jobs, fuse),
@@ -200,6 +210,7 @@ async def describe(platform: Platform, caller: Principal, id: str) -> dict[str, 
         "code": (generation.error or {}).get("code"),
         "runs": generation.runs,
         "attempts": [attempt.state for attempt in attempts],
+        "asked": [attempt.model for attempt in attempts],
         "publications": len(publications),
         "parents": [list(image.parents) for image in images],
         "inputs": [each.image for each in generation.inputs],

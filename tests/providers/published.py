@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from platemark.simulate.board import Seen
@@ -18,7 +19,8 @@ def document(name: str) -> dict[str, Any]:
     folder = os.environ.get("PLATEMARK_SPECS")
     if not folder:
         pytest.skip("PLATEMARK_SPECS names no folder with the vendors' published documents")
-    return json.loads((Path(folder) / name).read_text())
+    text = (Path(folder) / name).read_text()
+    return yaml.load(text, Loader=yaml.CSafeLoader) if name.endswith(".yaml") else json.loads(text)
 
 
 def problems(spec: dict[str, Any], seen: Seen) -> Iterator[str]:
@@ -35,6 +37,19 @@ def problems(spec: dict[str, Any], seen: Seen) -> Iterator[str]:
         yield f"{path}: {'/'.join(map(str, error.path))}: {error.message[:200]}"
     known = _properties(spec, schema)
     yield from (f"{path}: {name} is not in the document" for name in given if known and name not in known)
+
+
+def problems_of_answer(spec: dict[str, Any], method: str, path: str, status: int, answer: Any) -> Iterator[str]:
+    """What the document says otherwise about a JSON answer of this status."""
+    path, operation = _operation(spec, Seen(method, path, {}))
+    responses = operation["responses"]
+    if str(status) not in responses:
+        yield f"{path}: answers {list(responses)}, not {status}"
+        return
+    content = _resolved(spec, responses[str(status)]).get("content", {})
+    schema = {**content.get("application/json", {}).get("schema", {}), "components": spec.get("components", {})}
+    for error in Draft202012Validator(schema).iter_errors(answer):  # pyright: ignore[reportUnknownMemberType]
+        yield f"{path}: {'/'.join(map(str, error.path))}: {error.message[:200]}"
 
 
 def _operation(spec: dict[str, Any], seen: Seen) -> tuple[str, dict[str, Any]]:

@@ -52,6 +52,16 @@ def test_what_is_kept_of_an_answer_has_no_payload_and_no_secret() -> None:
     assert found["body"]["deep"] == {"a": [1, None, True]}
 
 
+@pytest.mark.parametrize("prompt", ["a red house", 'a "red" house, Größe 1', "cat"])
+def test_a_prompt_that_is_repeated_is_not_kept_again(prompt: str) -> None:
+    body = {"input": {"prompt": f" {prompt} "}, "info": json.dumps({"prompt": prompt}), "category": "category"}
+    found = kept(Reply(200, {}, json.dumps(body).encode()), Keys(), texts=(prompt, ""))["body"]
+    assert found["input"] == {"prompt": "[prompt]"} or len(prompt) >= 8
+    assert len(prompt) < 8 or prompt not in str(found)
+    assert len(prompt) < 8 or json.dumps(prompt)[1:-1] not in str(found)
+    assert found["category"] == "category"
+
+
 def test_a_picture_is_kept_by_its_hash() -> None:
     found = kept(Reply(200, {"content-type": "image/png"}, PNG), Keys())
     assert found["body"].keys() == {"sha256", "bytes", "media_type"}

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, delete, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from platemark.core.attempt import Attempt
 from platemark.core.audit import verify
 from platemark.core.errors import AuditBroken, Conflict, Misconfigured
 from platemark.core.event import TRANSIENT, EventType
@@ -23,7 +24,7 @@ from platemark.samples import NOW, sample_event, sample_generation
 from platemark.store import connections
 from platemark.store.codec import to_row
 from platemark.store.database import Database
-from platemark.store.tables import events, generations, metadata, prompt_texts
+from platemark.store.tables import attempts, events, generations, metadata, prompt_texts
 from platemark.store.upgrade import downgrade, upgrade
 
 TRIGGERS = {
@@ -60,18 +61,31 @@ async def test_migrations_make_what_the_tables_say_and_take_it_back(empty_url: s
             assert inspect(connection).get_table_names() == ["alembic_version"]
 
 
-async def test_generations_of_the_first_schema_started_from_no_picture(empty_url: str) -> None:
+async def test_generations_of_the_first_schema_started_from_no_picture_and_had_one_model(empty_url: str) -> None:
     await upgrade(empty_url, "0001")
     text_, generation = sample_generation("prj_1")
-    old = {name: value for name, value in to_row(generation, generations).items() if name != "inputs"}
+    tried = Attempt(
+        id="att_1",
+        project="prj_1",
+        generation=generation.id,
+        number=1,
+        provider="local",
+        state="failed",
+        created_at=NOW,
+    )
+    rows = {prompt_texts: text_, generations: generation, attempts: tried}
+    later = {"inputs", "route"}
     with shell(empty_url) as connection:
-        connection.execute(insert(prompt_texts).values(to_row(text_, prompt_texts)))
-        connection.execute(insert(generations).values(old))
+        for table, noun in rows.items():
+            newer = later if table is generations else {"model"}
+            old = {name: value for name, value in to_row(noun, table).items() if name not in newer}
+            connection.execute(insert(table).values(old))
     await upgrade(empty_url)
     async with Database.open(empty_url) as database, database.reading() as read:
         found = await read.get(Generation, generation.id)
+        assert await read.get(Attempt, tried.id) == tried
     assert found == generation
-    assert found.inputs == ()
+    assert (found.inputs, found.route) == ((), ())
 
 
 async def test_many_processes_may_start_at_once(empty_url: str) -> None:

@@ -6,7 +6,7 @@ import anyio
 from webparts import Site, call_of, until
 
 from platemark.core.audit import AuditLine, verify
-from platemark.core.errors import EngineCrashed
+from platemark.core.errors import EngineCrashed, ProviderUnavailable
 from platemark.core.updates import Order
 from platemark.flows import look
 from platemark.web import answers
@@ -191,6 +191,42 @@ async def test_models_and_providers_are_listed(site: Site) -> None:
         "ok",
         ["scripted/plain", "scripted/studio"],
     )
+
+
+async def test_a_route_can_be_discovered_and_is_shown_with_what_came_of_it(site: Site) -> None:
+    plain, studio = (await site.client.get("/v1/models")).json()["data"]
+    assert plain["routes"] == studio["routes"]
+    assert plain["routes"] == [{"name": "final", "models": ["gone/away", "scripted/plain", "scripted/studio"]}]
+
+    def fail_once(call: int, _order: Order) -> None:
+        if call == 1:
+            raise ProviderUnavailable("scripted cannot work at the moment.")
+
+    site.provider.script = fail_once
+    made = await site.generate(model="final")
+    assert (made["requested_model"], made["model"]) == ("final", "scripted/studio")
+    assert [(hop["model"], hop["state"], hop["code"]) for hop in made["route"]] == [
+        ("gone/away", "skipped", "unknown_model"),
+        ("scripted/plain", "left", "provider_unavailable"),
+        ("scripted/studio", "chosen", None),
+    ]
+    assert {warning["code"] for warning in made["warnings"]} == {"model_alias", "model_skipped", "model_left"}
+    listed = (await site.client.get("/v1/generations", params={"model": "final"})).json()["data"]
+    assert [one["id"] for one in listed] == [made["id"]]
+    record = (await site.client.get(f"/v1/generations/{made['id']}/record")).json()
+    assert record["request"]["route"][1]["reason"] == "scripted cannot work at the moment."
+    assert [tried["model"] for tried in record["attempts"]] == ["scripted/plain", "scripted/studio"]
+
+
+async def test_what_a_provider_declares_is_reported_without_asking_it(site: Site) -> None:
+    own = (await site.client.get("/v1/providers/scripted/readiness")).json()
+    assert (own["id"], [one["id"] for one in own["models"]]) == ("scripted", ["scripted/plain", "scripted/studio"])
+    assert own["authentication"]["needed"] is False
+    vendor = (await site.client.get("/v1/providers/stability/readiness")).json()
+    assert (vendor["authentication"]["scheme"], vendor["limits"]["calls"]) == ("Bearer", 150)
+    assert {one["outcome"] for one in vendor["safety"]} == {"prompt_blocked", "output_blocked"}
+    missing = await site.client.get("/v1/providers/nobody/readiness")
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
 
 
 async def test_one_that_ends_while_it_is_shown_is_shown_as_ended(site: Site) -> None:

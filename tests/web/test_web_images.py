@@ -31,6 +31,7 @@ async def test_an_image_is_uploaded_as_a_part_or_as_the_body(site: Site, way: st
     assert answer.headers["location"] == f"http://api.test/v1/images/{image['id']}"
     assert image["sha256"] == hashlib.sha256(PICTURE).hexdigest()
     assert (await site.client.get(f"/v1/images/{image['id']}/content")).content == PICTURE
+    assert (await site.client.get(f"/v1/images/{image['id']}/original")).content == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,12 @@ async def test_a_full_disk_is_503_and_nothing_is_half_written(site: Site) -> Non
     assert int(answer.headers["retry-after"]) >= 1
     site.blobs.fault = None
     assert (await site.client.get("/v1/images")).json()["data"] == []
+
+
+async def test_what_our_own_engine_drew_is_not_kept_a_second_time(site: Site) -> None:
+    made = await site.generate()
+    answer = await site.client.get(f"/v1/images/{made['images'][0]['id']}/original")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_bytes_come_locked_down_and_with_their_hash(site: Site) -> None:

@@ -242,7 +242,11 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
             notices=LocalNotices(),
             budget=OpenBudget(),
             providers={"scripted": provider},
-            aliases={DEFAULT: "scripted/plain", "stable-diffusion-xl": "scripted/plain"},
+            aliases={
+                DEFAULT: ("scripted/plain",),
+                "stable-diffusion-xl": ("scripted/plain",),
+                "final": ("gone/away", "scripted/plain", "scripted/studio"),
+            },
             text_detectors=(Words(),),
             image_detectors=(),
             policy=Rules(),

@@ -1,5 +1,6 @@
 """`platemark models`: what can be asked for, and whether the weights on this machine are whole."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ from platemark.cli.faults import FAILED
 from platemark.cli.model_files import add, bench, inspect, remove
 
 if TYPE_CHECKING:
+    from platemark.core.resource import ModelResource
     from platemark.engine.models.source import Source
     from platemark.settings import Settings
 
@@ -17,19 +19,30 @@ app = typer.Typer(no_args_is_help=True, help="Models: what can be asked for, and
 
 @app.command("list")
 def listing(json: Json = False, url: Url = None, data: Data = None) -> None:
-    """List the models of the server, and the aliases that lead to them."""
+    """List the models of the server, the aliases that lead to them, and the routes that they are part of."""
     from platemark.cli import connect, output
 
     with connect.client(url, data) as client:
         found = client.models()
     if json:
         output.document([one.model_dump(mode="json") for one in found])
-        return
+    else:
+        show(found)
+
+
+def show(found: "Sequence[ModelResource]") -> None:
+    """Models as a table, and under it each route with its models in the order in which they are asked."""
+    from platemark.cli import output
+
     rows = [
         (one.id, one.aliases, f"{_can(one.capabilities, 'min_size')}–{_can(one.capabilities, 'max_size')}", one.licence)
         for one in found
     ]
     output.table(["MODEL", "ALIASES", "PIXELS A SIDE", "LICENCE"], rows, empty="no model is configured")
+    routes = {route.name: route.models for one in found for route in one.routes}
+    if routes:
+        output.console().print()
+        output.table(["ROUTE", "MODELS IN ORDER"], [(name, routes[name]) for name in sorted(routes)], empty="")
 
 
 def _can(capabilities: dict[str, object], name: str) -> object:

@@ -71,6 +71,8 @@ def _request(record: Mapping[str, Any]) -> Iterator[Row]:
         "model",
         _words(request.get("model"), f"asked for as {asked}" if asked not in (None, request.get("model")) else None),
     )
+    if request.get("route"):
+        yield "route", _words(*map(_hop, map(_map, request["route"])))
     if request.get("model_revision"):
         yield "revision", str(request["model_revision"])
     parameters = {name: value for name, value in _map(request.get("parameters")).items() if value is not None}
@@ -79,6 +81,10 @@ def _request(record: Mapping[str, Any]) -> Iterator[Row]:
         yield "made from", _words(source.get("image"), source.get("role"))
     for warning in request.get("warnings") or ():
         yield "warning", str(_map(warning).get("message"))
+
+
+def _hop(hop: Mapping[str, Any]) -> str:
+    return f"{hop.get('model')} {hop.get('state')}" + (f" ({hop['code']})" if hop.get("code") else "")
 
 
 def _checks(record: Mapping[str, Any]) -> Iterator[Row]:

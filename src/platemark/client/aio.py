@@ -22,6 +22,7 @@ from platemark.client.stream import Listener
 from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
+from platemark.core.readiness import ReadinessResource
 from platemark.core.record import GenerationRecord, Record
 from platemark.core.resource import (
     GenerationResource,
@@ -123,6 +124,11 @@ class AsyncClient:
         """The configured providers and whether each can work now."""
         return await self._link.run(nouns.listing(self._link.server, ProviderResource, "/v1/providers"))
 
+    async def readiness(self, provider: str) -> ReadinessResource:
+        """What a provider declares: models, refusals, limits, keys, prices. Nothing is sent to it."""
+        path = route("providers", provider, "readiness")
+        return await self._link.run(nouns.get(self._link.server, ReadinessResource, path))
+
     async def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""
         return await self._link.run(nouns.get(self._link.server, InspectionResource, route("inspections", inspection)))
@@ -206,6 +212,10 @@ class AsyncImage(ImageView):
     async def read(self) -> bytes:
         """The stored bytes, checked against `sha256`. Raises NotAllowed (held or blocked), Gone."""
         return await self._link.run(nouns.read_image(self._link.server, self.resource))
+
+    async def original(self) -> bytes:
+        """The bytes that a vendor or uploader gave, with any credential in them. Raises NotFound (not kept), Gone."""
+        return await self._link.run(nouns.read(self._link.server, route("images", self.id, "original")))
 
     async def save(self, path: Path | str = ".", *, overwrite: bool = False) -> Path:
         """Write the file, whole or not at all, and return its path.

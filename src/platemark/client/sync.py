@@ -22,6 +22,7 @@ from platemark.client.stream import Listener
 from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
+from platemark.core.readiness import ReadinessResource
 from platemark.core.record import GenerationRecord, Record
 from platemark.core.resource import (
     GenerationResource,
@@ -138,6 +139,11 @@ class Client:
         """The configured providers and whether each can work now."""
         return self._link.run(nouns.listing(self._link.server, ProviderResource, "/v1/providers"))
 
+    def readiness(self, provider: str) -> ReadinessResource:
+        """What a provider declares: models, refusals, limits, keys, prices. Nothing is sent to it."""
+        path = route("providers", provider, "readiness")
+        return self._link.run(nouns.get(self._link.server, ReadinessResource, path))
+
     def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""
         return self._link.run(nouns.get(self._link.server, InspectionResource, route("inspections", inspection)))
@@ -214,6 +220,10 @@ class Image(ImageView):
     def read(self) -> bytes:
         """The stored bytes, checked against `sha256`. Raises NotAllowed (held or blocked), Gone."""
         return self._link.run(nouns.read_image(self._link.server, self.resource))
+
+    def original(self) -> bytes:
+        """The bytes that a vendor or uploader gave, with any credential in them. Raises NotFound (not kept), Gone."""
+        return self._link.run(nouns.read(self._link.server, route("images", self.id, "original")))
 
     def save(self, path: Path | str = ".", *, overwrite: bool = False) -> Path:
         """Write the file, whole or not at all, and return its path.

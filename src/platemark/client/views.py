@@ -7,6 +7,7 @@ from platemark.core.base import JsonObject
 from platemark.core.money import Cost
 from platemark.core.resource import (
     GenerationResource,
+    HopResource,
     ImageInspection,
     ImageModeration,
     ImagePublication,
@@ -35,6 +36,16 @@ class GenerationView:
     def model(self) -> str:
         """The model that really runs, as `provider/model`."""
         return self.resource.model
+
+    @property
+    def requested_model(self) -> str | None:
+        """The model, alias or route that was asked for; None for the default."""
+        return self.resource.requested_model
+
+    @property
+    def route(self) -> tuple[HopResource, ...]:
+        """Every model that the requested name stands for, and what became of it; empty where that is one."""
+        return self.resource.route
 
     @property
     def parameters(self) -> dict[str, Any]:

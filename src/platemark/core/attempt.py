@@ -19,12 +19,16 @@ ATTEMPT_OPEN = frozenset({"prepared", "sent", "accepted"})
 
 
 class Attempt(Noun):
-    """One try. `ticket` is the provider's own id for accepted work: a restart resumes by it and does not pay twice."""
+    """One try at `model` (None in rows of earlier versions).
+
+    `ticket` is the provider's own id for accepted work: a restart resumes by it and does not pay twice.
+    """
 
     project: str
     generation: str
     number: int
     provider: str
+    model: str | None = None
     state: AttemptState
     ticket: str | None = None
     created_at: Timestamp

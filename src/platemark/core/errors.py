@@ -30,6 +30,7 @@ PlatemarkError
 ├── ProviderError             502  the provider answered, and it cannot go on
 │   ├── ProviderRejected           its 4xx: the request can never succeed there
 │   ├── ProviderAuthFailed         our credential with it is missing or refused
+│   ├── ProviderOutOfCredit        our account with it is empty
 │   ├── OutcomeUnknown             neither answer nor ticket came back
 │   └── ProviderUnavailable        worth another attempt
 │       ├── ProviderRateLimited    retry_after
@@ -121,6 +122,10 @@ class Unauthenticated(PlatemarkError):
     code, status, title = "unauthenticated", 401, "A valid API key is needed"
 
 
+class WebhookRefused(PlatemarkError):
+    code, status, title = "webhook_refused", 401, "This webhook is not genuine, or too old"
+
+
 class NotAllowed(PlatemarkError):
     code, status, title = "not_allowed", 403, "The key may not do this"
 
@@ -199,6 +204,10 @@ class ProviderRejected(ProviderError):
 
 class ProviderAuthFailed(ProviderError):
     code, title = "provider_auth_failed", "The provider refused our credential"
+
+
+class ProviderOutOfCredit(ProviderError):
+    code, title = "provider_out_of_credit", "Our account with the provider has no credit left"
 
 
 class OutcomeUnknown(ProviderError):

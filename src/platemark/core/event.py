@@ -10,6 +10,7 @@ EventType = Literal[
     "generation.progress",
     "generation.preview",
     "generation.delayed",
+    "generation.rerouted",
     "generation.succeeded",
     "generation.failed",
     "generation.blocked",
@@ -31,6 +32,7 @@ EventType = Literal[
     "key.rotated",
     "key.revoked",
     "project.created",
+    "project.profile_changed",
     "person.created",
     "text.erased",
 ]

@@ -6,9 +6,11 @@ from platemark.core.base import JsonObject, Noun, Part, Timestamp
 from platemark.core.errors import Conflict
 from platemark.core.model import Operation, OutputFormat
 from platemark.core.money import Cost
+from platemark.core.project import Profile
 from platemark.core.request import Lane, ResponseFormat
 
 GenerationStatus = Literal["queued", "held", "running", "succeeded", "failed", "blocked", "canceled", "expired"]
+HopState = Literal["chosen", "waiting", "left", "skipped"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "blocked", "canceled", "expired"})
 GENERATION_MOVES: dict[str, frozenset[str]] = {
     "queued": frozenset({"running", "canceled", "expired", "failed"}),
@@ -87,6 +89,25 @@ class Input(Part):
     image: str
 
 
+class Hop(Part):
+    """One model of a route. `code` and `reason`: why it was left, or, before anything was asked of it, skipped.
+
+    `chosen` is the one that is asked now or was asked last. What it runs with was checked at acceptance; it is None for
+    one that is skipped.
+    """
+
+    model: str
+    state: HopState
+    code: str | None = None
+    reason: str | None = None
+    left_at: Timestamp | None = None
+    revision: str | None = None
+    parameters: Parameters | None = None
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    estimate: Cost | None = None
+
+
 class PromptText(Noun):
     """Personal text of one generation, the only place that holds it. Erasing sets `body` and `salt` to None."""
 
@@ -98,7 +119,11 @@ class PromptText(Noun):
 
 
 class Generation(Noun):
-    """`id` is also the workflow's. Prompt and user lie in `text` (a PromptText id)."""
+    """`id` is also the workflow's. Prompt and user lie in `text` (a PromptText id).
+
+    `model` is the one that runs or ran. `route` has every model that the requested name stands for, in order; it is
+    empty where that is one.
+    """
 
     project: str
     key: str
@@ -108,10 +133,12 @@ class Generation(Noun):
     requested_model: str | None
     model: str
     model_revision: str | None = None
+    route: tuple[Hop, ...] = ()
     parameters: Parameters
     inputs: tuple[Input, ...] = ()
     text: str
     text_sha256: str
+    profile: Profile = "standard"
     user_sha256: str | None = None
     role: str | None = None
     audience: str | None = None

@@ -16,12 +16,12 @@ InspectionVerdict = Literal[
 ]
 Tier = Literal["conclusive", "asserted", "inferred", "conflicting", "none"]
 FindingKind = Literal["registry", "c2pa", "metadata", "own_watermark", "third_party_watermark", "learned"]
-CredentialState = Literal["absent", "well_formed", "valid", "trusted", "invalid"]
+CredentialState = Literal["off", "absent", "well_formed", "valid", "trusted", "invalid"]
 LIMITS = ("Absence of evidence is not evidence of authenticity.", "A verdict is an input to a decision, not proof.")
 
 
 class Finding(Part):
-    """One piece of evidence. `status` is `not_evaluated` when nothing looked; `detail` holds the kind's own fields."""
+    """One piece of evidence. `status` is `not_evaluated` when nothing looked, `off` by profile; `detail` holds the kind's own fields."""
 
     kind: FindingKind
     status: str

@@ -6,9 +6,13 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the main path. Every loop ends by one of these."""
+    """Bounds of the main path. Every loop ends by one of these.
+
+    `attempts_before_reroute`: failures of one model of a route after which the next is asked.
+    """
 
     max_attempts: int = 4
+    attempts_before_reroute: int = 1
     max_engine_crashes: int = 3
     max_interruptions: int = 100
     retry_base_seconds: float = 1.0

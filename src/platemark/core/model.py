@@ -12,7 +12,8 @@ class Capabilities(Part):
     """What one model can honour. Sizes in pixels; `native_size` is what it is drawn at when larger is asked for.
 
     `controls`, `loras`, `embeddings` (words that a prompt may use) and `vaes` are names; `mask_edges` says that masks
-    can be grown and feathered.
+    can be grown and feathered. `aspect_ratios`: sizes stand for one of these, and the provider chooses the pixels;
+    `sizes`: it draws only these, as `1024x768`. `min_seed` and `max_seed` are what it takes for what they are.
     """
 
     operations: frozenset[str]
@@ -22,13 +23,19 @@ class Capabilities(Part):
     native_size: int | None = None
     default_width: int
     default_height: int
+    aspect_ratios: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    min_steps: int = 0
     max_steps: int = 150
     default_steps: int = 30
+    min_cfg_scale: float = 0.0
     max_cfg_scale: float = 30.0
     default_cfg_scale: float = 7.0
     max_count: int = 4
     negative_prompt: bool = True
     seed: bool = True
+    min_seed: int = 0
+    max_seed: int = 2**32 - 1
     schedulers: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     max_controls: int = 0
@@ -46,8 +53,18 @@ class Capabilities(Part):
     previews: bool = False
 
 
+class PriceTag(Part):
+    """What one unit costs in USD, from which source and date. `verified` is False where no source confirms it."""
+
+    usd: str
+    per: Literal["image", "megapixel", "step", "megapixel_step"]
+    source: str
+    as_of: str
+    verified: bool = True
+
+
 class Model(Part):
-    """A model as clients name it, `provider/model`."""
+    """A model as clients name it, `provider/model`. Without a price its cost is unknown, never zero."""
 
     id: str
     provider: str
@@ -56,10 +73,4 @@ class Model(Part):
     licence: str | None = None
     licence_note: str | None = None
     description: str = ""
-
-
-class Resolution(Part):
-    """What a requested name came to: the model that will run, and how it was reached."""
-
-    requested: str | None
-    model: Model
+    price: PriceTag | None = None

@@ -3,8 +3,11 @@
 from typing import Literal
 
 from platemark.core.base import JsonObject, Noun, Part, Timestamp
+from platemark.core.image import ModerationState
 
 Decision = Literal["allow", "label", "review", "block"]
+# `off`: the project's profile has no such check. It is no pass, and no policy gives it.
+Ruled = Decision | Literal["off"]
 Stage = Literal["before_request", "after_response", "before_publish"]
 ReviewStatus = Literal["not_required", "pending", "claimed", "approved", "rejected", "expired"]
 LATTICE: tuple[Decision, ...] = ("allow", "label", "review", "block")
@@ -35,10 +38,12 @@ REASON_CODES: tuple[str, ...] = (
     "PROVIDER_UNSPECIFIED",
     "PROVIDER_OUTPUT_DEGRADED",
     "MODERATION_UNAVAILABLE",
+    "PROFILE_OFF",
 )
 # The category of a signal from a detector that looked and found nothing.
 NOTHING_FOUND = "none"
-STATE_OF: dict[Decision, Literal["allowed", "labelled", "in_review", "blocked"]] = {
+STATE_OF: dict[Ruled, ModerationState] = {
+    "off": "not_evaluated",
     "allow": "allowed",
     "label": "labelled",
     "review": "in_review",
@@ -80,7 +85,7 @@ class Verdict(Noun):
     generation: str | None
     image: str | None = None
     stage: Stage
-    decision: Decision
+    decision: Ruled
     blocked_by_provider: bool = False
     blocked_by_app_policy: bool = False
     reason_code: str | None = None

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from platemark.core.audit import AuditLine
 from platemark.core.base import Noun
 from platemark.core.event import Event
 from platemark.core.generation import Generation
+from platemark.core.health import Health
 from platemark.core.ids import Prefix
 from platemark.core.inspection import Finding
 from platemark.core.limits import Limits
@@ -185,6 +186,8 @@ class Provider(Protocol):
     def repeats_unknown(self) -> bool: ...
     @property
     def concurrency(self) -> int: ...
+    @property
+    def health(self) -> Health: ...
 
     def estimate(self, order: Order) -> Cost: ...
 
@@ -202,6 +205,18 @@ class Provider(Protocol):
 
     async def check(self) -> None:
         """Raise what stands in the way of working: a missing key, missing weights."""
+        ...
+
+
+@runtime_checkable
+class Hinted(Protocol):
+    """A provider that is called back by its vendor."""
+
+    async def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Have those who wait for what a genuine webhook is about ask at once; False where nobody waits here.
+
+        Names of `headers` are in lower case. Raises NotFound where none are expected, WebhookRefused, Unavailable.
+        """
         ...
 
 
@@ -313,7 +328,8 @@ class Platform:
     notices: Notices
     budget: Budget
     providers: Mapping[str, Provider]
-    aliases: Mapping[str, str]
+    # Names that clients may use: for one model, or for several in order.
+    aliases: Mapping[str, tuple[str, ...]]
     text_detectors: tuple[TextDetector, ...]
     image_detectors: tuple[ImageDetector, ...]
     policy: Policy

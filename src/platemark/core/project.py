@@ -10,14 +10,17 @@ Scope = Literal[
 ]
 SCOPES: tuple[str, ...] = get_args(Scope)
 DEFAULT_SCOPES: tuple[str, ...] = ("images:read", "images:write")
+# Which checks run. `pass_through`: none but the header's: stored, recorded, and every check said to be off.
+Profile = Literal["standard", "pass_through"]
 Role = Literal["admin", "editor", "reviewer", "auditor"]
 SYSTEM_PROJECT = "system"
 
 
 class Project(Noun):
-    """The tenant that owns keys, images, policies and budgets."""
+    """The tenant that owns keys, images, policies and budgets. `profile`: which checks its next generations get."""
 
     name: str
+    profile: Profile = "standard"
     created_at: Timestamp
     disabled_at: Timestamp | None = None
 

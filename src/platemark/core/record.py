@@ -36,6 +36,17 @@ class RecordInput(Part):
     sha256: str
 
 
+class RecordHop(Part):
+    """One model of the route that was requested. `code` and `reason`: why it was left or skipped."""
+
+    model: str
+    state: str
+    code: str | None
+    reason: str | None
+    left_at: Timestamp | None
+    estimate: Cost | None
+
+
 class RecordRequest(Part):
     """What was asked. Prompt and user are None once erased."""
 
@@ -47,6 +58,7 @@ class RecordRequest(Part):
     key: str
     operation: str
     lane: str
+    profile: str = "standard"
     prompt: str | None
     negative_prompt: str | None
     text_sha256: str
@@ -55,6 +67,7 @@ class RecordRequest(Part):
     parameters: JsonObject
     inputs: tuple[RecordInput, ...] = ()
     requested_model: str | None
+    route: tuple[RecordHop, ...] = ()
     model: str
     model_revision: str | None
     tags: dict[str, str]
@@ -68,6 +81,7 @@ class RecordAttempt(Part):
 
     id: str
     provider: str
+    model: str | None = None
     ticket: str | None
     state: str
     sent_at: Timestamp | None

@@ -87,6 +87,16 @@ class InputResource(Resource):
     image: str
 
 
+class HopResource(Resource):
+    """One model of a route: `chosen`, `waiting` behind it, `left` or `skipped`; `code` and `reason` of the last two."""
+
+    model: str
+    state: str
+    code: str | None = None
+    reason: str | None = None
+    left_at: Timestamp | None = None
+
+
 class ProgressResource(Resource):
     """`done` of `total` steps of picture `index`."""
 
@@ -96,7 +106,7 @@ class ProgressResource(Resource):
 
 
 class GenerationResource(Resource):
-    """A generation as clients see it."""
+    """A generation as clients see it. `route` is empty where the requested name stands for one model."""
 
     id: str
     object: str = "generation"
@@ -104,7 +114,9 @@ class GenerationResource(Resource):
     operation: str
     model: str
     requested_model: str | None
+    route: tuple[HopResource, ...] = ()
     lane: str
+    profile: str = "standard"
     parameters: dict[str, Any]
     inputs: tuple[InputResource, ...] = ()
     tags: dict[str, str] = {}
@@ -129,8 +141,42 @@ class ListResource(Resource, Generic[T]):
     has_more: bool
 
 
+class PriceResource(Resource):
+    """What one unit costs in USD: a list price, with its source and date. `verified` is false for hearsay."""
+
+    usd: str
+    per: str
+    source: str
+    as_of: str
+    verified: bool
+
+
+class HealthResource(Resource):
+    """What a provider's last answers say of it, in the process that was asked; `last_error` is an outcome.
+
+    `circuit`: `closed` lets calls through, `open` none until `probe_at`, `half_open` one to see.
+    """
+
+    circuit: str
+    failures: int = 0
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_success_at: Timestamp | None = None
+    probe_at: Timestamp | None = None
+
+
+class RouteResource(Resource):
+    """A name that stands for several models, in the order in which they are asked."""
+
+    name: str
+    models: tuple[str, ...]
+
+
 class ModelResource(Resource):
-    """A model and what it can do."""
+    """A model and what it can do. `price` is null where none is known, and for models of our own device.
+
+    `available`: false while its provider is left alone after failures.
+    """
 
     id: str
     object: str = "model"
@@ -140,7 +186,10 @@ class ModelResource(Resource):
     licence_note: str | None
     description: str
     capabilities: dict[str, Any]
+    price: PriceResource | None = None
+    available: bool = True
     aliases: tuple[str, ...] = ()
+    routes: tuple[RouteResource, ...] = ()
 
 
 class ProviderResource(Resource):
@@ -152,6 +201,7 @@ class ProviderResource(Resource):
     concurrency: int
     state: str
     code: str | None = None
+    health: HealthResource | None = None
 
 
 class KeyResource(Resource):
@@ -172,11 +222,12 @@ class KeyResource(Resource):
 
 
 class ProjectResource(Resource):
-    """A tenant."""
+    """A tenant. `profile`: which checks its generations get, `standard` or `pass_through`."""
 
     id: str
     object: str = "project"
     name: str
+    profile: str = "standard"
     created_at: Timestamp
     disabled_at: Timestamp | None
 

@@ -13,6 +13,7 @@ from platemark.core.request import Lane
 class Order:
     """One call to a provider: final strings and numbers, one seed per picture. `previews` asks for previews.
 
+    `looks`: what comes is decoded to see whether it shows anything; without, only its header is read.
     Pictures come decoded and checked, as PNG without metadata, upright: `image` RGB at the source's own size, `mask` L
     of the same size (255 is drawn anew), `guides` RGB, one for each of `parameters.controls`.
     """
@@ -26,6 +27,7 @@ class Order:
     idempotency_key: str
     previews: bool = False
     lane: Lane = "interactive"
+    looks: bool = True
     image: bytes | None = field(default=None, repr=False)
     mask: bytes | None = field(default=None, repr=False)
     guides: tuple[bytes, ...] = field(default=(), repr=False)
@@ -59,7 +61,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One finished picture as the provider gave it (encoded bytes). `flags` are the provider's words about it."""
+    """One finished picture as the provider gave it (encoded bytes). `flags` are the provider's words about it.
+
+    `vendors`: it is somebody else's work, so these very bytes are kept beside the image that is made of them.
+    """
 
     data: bytes = field(repr=False)
     media_type: str
@@ -67,6 +72,7 @@ class Picture:
     seed: int | None
     warnings: tuple[Warning, ...] = ()
     flags: JsonObject = field(default_factory=dict[str, object])
+    vendors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

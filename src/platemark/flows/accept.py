@@ -8,33 +8,35 @@ import anyio
 
 from platemark.core.audit import canonical, salted_digest
 from platemark.core.base import JsonObject
-from platemark.core.capability import Checked, check
 from platemark.core.errors import BlockedByAppPolicy, Conflict, IdempotencyKeyReused
 from platemark.core.generation import (
     Generation,
     GenerationStatus,
     IdempotencyKey,
-    Parameters,
     PromptText,
-    Warning,
 )
-from platemark.core.model import Model
-from platemark.core.moderation import LATTICE, Decision, Verdict
-from platemark.core.money import Cost
+from platemark.core.moderation import LATTICE, Ruled, Verdict
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.problem import document
-from platemark.core.project import Principal
+from platemark.core.project import Principal, Profile
 from platemark.core.request import MAX_SEED, GenerationRequest
-from platemark.core.updates import Order
-from platemark.flows import sources
+from platemark.flows import routing, sources
 from platemark.flows.note import open_review, tell
-from platemark.flows.resolve import models, resolve
+from platemark.flows.routing import Planned, Route
 from platemark.flows.screen import screen_text, verdict
 from platemark.flows.sources import Judged
+from platemark.flows.unchecked import profile_of, unscreened
 from platemark.telemetry import GENERATIONS, logger
 
 log = logger(__name__)
-_STATUS: dict[Decision, GenerationStatus] = {"allow": "queued", "label": "queued", "review": "held", "block": "blocked"}
+_STATUS: dict[Ruled, GenerationStatus] = {
+    "allow": "queued",
+    "label": "queued",
+    "review": "held",
+    "block": "blocked",
+    "off": "queued",
+}
+_ORDER: tuple[Ruled, ...] = ("off", *LATTICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ async def accept(
     key = await _key(platform, principal, request, idempotency_key)
     if key is not None and (known := await _replay(platform, key)) is not None:
         return Acceptance(known, replayed=True)
-    checked = check(request, resolve(platform, request.model), models(platform))
-    prepared = await _prepare(platform, principal, checked, parts or {})
+    route = routing.find_route(platform, request)
+    prepared = await _prepare(platform, principal, route, parts or {})
     try:
         await sources.keep(platform, prepared.judged)
         await _write(platform, prepared, key)
@@ -120,25 +122,20 @@ async def _replay(platform: Platform, key: IdempotencyKey) -> Generation | None:
         return await read.get(Generation, known.generation)
 
 
-async def _prepare(platform: Platform, principal: Principal, checked: Checked, parts: Mapping[str, bytes]) -> _Prepared:
-    request = checked.kept
+async def _prepare(platform: Platform, principal: Principal, route: Route, parts: Mapping[str, bytes]) -> _Prepared:
+    request, profile = route.wanted, await profile_of(platform, principal.project)
     found = await sources.find(platform, principal, request, parts)
     # Seeds of one request count up, so the first must leave room.
     seed = request.seed if request.seed is not None else min(platform.ids.seed(), MAX_SEED - 64)
-    parameters = checked.parameters(seed, sources.size_of(found))
-    cost = await _reserve(platform, principal, checked, parameters)
+    planned = routing.plan(platform, route, seed, sources.size_of(found))
+    await platform.budget.reserve(principal.project, planned.dearest)
     circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
-    texts = {"prompt": request.prompt}
-    if request.negative_prompt:
-        texts["negative_prompt"] = request.negative_prompt
-    ruling, signals = await screen_text(platform, texts, circumstances)
     id, text = platform.ids.new("gen"), _text(platform, principal, request)
-    judged = await sources.judge(platform, principal.project, found, circumstances, id)
-    # Salted like everything that is said about personal text: without the salt it confirms no guess.
-    digest = salted_digest(text.salt or "", texts)
-    ruled = verdict(platform, ruling, signals, digest, circumstances, project=principal.project, generation=id)
-    generation = _generation(id, principal, checked, parameters, text, cost)
+    ruled = await _screened(platform, profile, text, circumstances, id)
+    judged = await sources.judge(platform, principal.project, found, circumstances, id, profile)
+    generation = _generation(id, principal, planned, text)
     update = {
+        "profile": profile,
         "status": _STATUS[_deciding(ruled, judged).decision],
         "inputs": tuple(entry.input for entry in judged),
         "start_by": text.created_at + platform.limits.start_within,
@@ -148,25 +145,23 @@ async def _prepare(platform: Platform, principal: Principal, checked: Checked, p
     return _Prepared(generation.model_copy(update=update), text, ruled, judged)
 
 
-async def _reserve(platform: Platform, principal: Principal, checked: Checked, parameters: Parameters) -> Cost:
-    order = Order(
-        model=checked.model.id,
-        operation=checked.request.operation,
-        prompt=checked.request.prompt,
-        negative_prompt=checked.kept.negative_prompt,
-        parameters=parameters,
-        seeds=(),
-        idempotency_key="",
-    )
-    cost = platform.providers[checked.model.provider].estimate(order)
-    await platform.budget.reserve(principal.project, cost)
-    return cost
+async def _screened(
+    platform: Platform, profile: Profile, text: PromptText, circumstances: Circumstances, generation: str
+) -> Verdict:
+    """The verdict on prompt and negative prompt."""
+    said = text.body or {}
+    texts = {name: said[name] for name in ("prompt", "negative_prompt") if said[name]}
+    # Salted like everything that is said about personal text: without the salt it confirms no guess.
+    digest, about = salted_digest(text.salt or "", texts), {"project": text.project, "generation": generation}
+    if profile == "pass_through":
+        return unscreened(platform, platform.text_detectors, circumstances, digest, **about)
+    ruling, signals = await screen_text(platform, texts, circumstances)
+    return verdict(platform, ruling, signals, digest, circumstances, **about)
 
 
-def _generation(
-    id: str, principal: Principal, checked: Checked, parameters: Parameters, text: PromptText, cost: Cost
-) -> Generation:
-    request, model = checked.request, checked.model
+def _generation(id: str, principal: Principal, planned: Planned, text: PromptText) -> Generation:
+    request, first, hops = planned.request, planned.first, planned.hops
+    checked, model = first.checked, first.checked.model
     return Generation(
         id=id,
         project=principal.project,
@@ -177,29 +172,30 @@ def _generation(
         requested_model=request.model,
         model=model.id,
         model_revision=model.revision,
-        parameters=parameters,
+        route=hops,
+        parameters=first.parameters,
         text=text.id,
         text_sha256=salted_digest(text.salt or "", text.body or {}),
         user_sha256=user_digest(principal.project, request.user) if request.user else None,
         role=request.role,
         audience=request.audience,
         tags=request.tags,
-        warnings=(*_alias_warning(request, model), *checked.warnings),
+        warnings=routing.warnings_of(request.model, model.id, checked.warnings, hops),
         dropped=checked.dropped,
         response_format=request.response_format,
         output_format=request.output_format,
         created_at=text.created_at,
         start_by=text.created_at,
-        cost_status=cost.status,
-        cost_micro_usd=cost.micro_usd,
-        cost_basis=cost.basis,
+        cost_status=first.cost.status,
+        cost_micro_usd=first.cost.micro_usd,
+        cost_basis=first.cost.basis,
     )
 
 
 def _deciding(ruled: Verdict, judged: tuple[Judged, ...]) -> Verdict:
     """The verdict that decides about the request: the first of the strictest."""
     verdicts = (ruled, *(entry.verdict for entry in judged))
-    return max(verdicts, key=lambda each: LATTICE.index(each.decision))
+    return max(verdicts, key=lambda each: _ORDER.index(each.decision))
 
 
 def user_digest(project: str, user: str) -> str:
@@ -215,16 +211,6 @@ def _text(platform: Platform, principal: Principal, request: GenerationRequest) 
         salt=platform.ids.secret(16),
         body=said,
         created_at=platform.clock.now(),
-    )
-
-
-def _alias_warning(request: GenerationRequest, model: Model) -> tuple[Warning, ...]:
-    if request.model is None or request.model == model.id:
-        return ()
-    return (
-        Warning(
-            code="model_alias", field="model", message=f"{request.model} is an alias; {model.id} draws the picture."
-        ),
     )
 
 

@@ -21,7 +21,8 @@ from platemark.core.problem import document
 from platemark.core.updates import Answered
 from platemark.flows.end import End, end, ended
 from platemark.flows.note import tell
-from platemark.telemetry import ATTEMPTS, logger
+from platemark.flows.routing import flagged, leads_on, leave
+from platemark.telemetry import ATTEMPTS, REROUTES, logger
 
 log = logger(__name__)
 FREE = Cost(status="settled", micro_usd=0, basis="nothing was sent")
@@ -63,7 +64,7 @@ async def open_attempt(platform: Platform, generation: Generation, provider: Pro
     async with platform.store.reading() as read:
         attempts = await read.all(Attempt, generation=generation.id, order_by="number")
     last = attempts[-1] if attempts else None
-    if last is not None and (last.state in ("succeeded", "partial") or _has_ticket(last)):
+    if last is not None and _may_go_on(last, generation):
         return last
     if last is not None and last.state in ATTEMPT_OPEN:
         await _settle_interrupted(platform, last, provider)
@@ -78,15 +79,41 @@ async def open_attempt(platform: Platform, generation: Generation, provider: Pro
         generation=generation.id,
         number=number,
         provider=provider.name,
+        model=generation.model,
         state="prepared",
         created_at=platform.clock.now(),
     )
     async with platform.store.transaction() as tx:
         await tx.add(attempt)
         await tell(
-            platform, tx, "attempt.opened", generation, attempt=attempt.id, number=number, provider=provider.name
+            platform,
+            tx,
+            "attempt.opened",
+            generation,
+            attempt=attempt.id,
+            number=number,
+            provider=provider.name,
+            model=attempt.model,
         )
     return attempt
+
+
+def _may_go_on(attempt: Attempt, generation: Generation) -> bool:
+    """True when pictures came or can be asked after; those of another model of the route were left with it."""
+    made = attempt.state in ("succeeded", "partial")
+    return (made or _has_ticket(attempt)) and not _of_another(attempt, generation)
+
+
+def _of_another(attempt: Attempt, generation: Generation) -> bool:
+    """True when it asked a model that the generation has left."""
+    return attempt.model not in (None, generation.model)
+
+
+def outstanding(attempt: Attempt | None, generation: Generation) -> bool:
+    """True while the generation's model may still be at work on it, or may have been paid for it."""
+    if attempt is None or _of_another(attempt, generation):
+        return False
+    return attempt.state == "sent" or _has_ticket(attempt)
 
 
 def _has_ticket(attempt: Attempt) -> bool:
@@ -189,20 +216,35 @@ async def _close(
     return attempt
 
 
-async def after_failure(platform: Platform, generation_id: str, error: PlatemarkError, gathered: Gathered) -> Outcome:
-    """Close the attempt and decide: try again later, or end. One transaction."""
+async def after_failure(
+    platform: Platform, generation_id: str, error: PlatemarkError, gathered: Gathered, *, unusable: bool = False
+) -> Outcome:
+    """Close the attempt and decide: the next model of the route, try again later, or end. One transaction.
+
+    `unusable`: the error is about the pictures that came, of which none was refused.
+    """
     async with platform.store.transaction() as tx:
         generation = await tx.get(Generation, generation_id)
         attempts = await tx.all(Attempt, generation=generation.id, order_by="number")
         last, state = (attempts[-1] if attempts else None), _attempt_state(error)
         if last is not None and (last.state in ATTEMPT_OPEN or (_has_ticket(last) and state != "unknown")):
-            await _close(platform, tx, last, state, gathered, error)
+            attempts[-1] = await _close(platform, tx, last, state, gathered, error)
+            generation = await tx.get(Generation, generation_id)
         if generation.done:
             return Outcome("ended")
-        delay = _delay(platform, generation, error)
-        if delay is not None:
+        leads = leads_on(generation, error, platform.limits, unusable=unusable)
+        leaving = leads and not flagged(gathered.outputs)
+        delay = 0.0 if leaving else _delay(platform, generation, error)
+        if delay is not None and generation.cancel_requested_at is not None:
+            error = GenerationCanceled("The caller canceled this generation.")
+        elif leaving:
+            return await _elsewhere(platform, tx, generation, error, attempts)
+        elif delay is not None:
             return await _again(platform, tx, generation, error, delay)
-        generation = await end(platform, tx, generation, _end_of(error), error=error, needs_attention=error.retryable)
+        spent = _costs(total_cost(attempts))
+        generation = await end(
+            platform, tx, generation, _end_of(error), error=error, needs_attention=error.retryable, **spent
+        )
     ended(platform, generation)
     return Outcome("ended")
 
@@ -264,8 +306,54 @@ async def _again(
     return Outcome("retry", delay)
 
 
+async def _elsewhere(
+    platform: Platform, tx: Transaction, generation: Generation, error: PlatemarkError, attempts: list[Attempt]
+) -> Outcome:
+    """On to the next model of the route, at once, with counts of its own."""
+    changes = leave(generation, error, platform.clock.now())
+    hop = next(hop for hop in changes["route"] if hop.state == "chosen")
+    costs = _costs(_with_estimate(total_cost(attempts), hop.estimate))
+    moved = await tx.change(
+        generation,
+        status="queued",
+        runs=generation.runs + 1,
+        failures=0,
+        crashes=0,
+        retry_at=None,
+        **changes,
+        **costs,
+    )
+    await tell(
+        platform,
+        tx,
+        "generation.rerouted",
+        moved,
+        status="queued",
+        left=generation.model,
+        model=moved.model,
+        code=error.code,
+    )
+    REROUTES.labels(generation.model, error.code).inc()
+    return Outcome("retry")
+
+
+def _with_estimate(spent: Cost, estimate: Cost | None) -> Cost:
+    """What it will have cost, as far as that can be told now."""
+    if estimate is None or spent.micro_usd is None or estimate.micro_usd is None:
+        unknown = spent if spent.micro_usd is None else estimate
+        return Cost(status="unknown", micro_usd=None, basis=unknown.basis if unknown else "no estimate")
+    basis = "; ".join(dict.fromkeys((spent.basis, estimate.basis)))
+    return Cost(status="estimated", micro_usd=spent.micro_usd + estimate.micro_usd, basis=basis)
+
+
+def _costs(cost: Cost) -> dict[str, Any]:
+    return {"cost_status": cost.status, "cost_micro_usd": cost.micro_usd, "cost_basis": cost.basis}
+
+
 def total_cost(attempts: list[Attempt]) -> Cost:
     """What all attempts cost together. One unknown makes the sum unknown: it is never a silent zero (promise P7)."""
+    if not attempts:
+        return FREE
     unknown = [attempt for attempt in attempts if attempt.cost_status == "unknown"]
     if unknown:
         return Cost(

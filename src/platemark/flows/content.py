@@ -56,12 +56,33 @@ async def read(
         image = await look.image(platform, principal, image_id)
     else:
         image = await _published(platform, image_id, signed=signature is not None)
-    if image.deleted_at is not None:
-        raise Gone(f"The bytes of {image_id} were deleted on {image.deleted_at:%Y-%m-%d}. Its record remains.")
-    if not image.readable:
-        raise NotAllowed(f"This image is {image.moderation_state} ({image.reason_code}); its bytes are not given out.")
+    _check_state(image)
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
     return Content(data, image.media_type, image.sha256, image.id)
+
+
+async def read_original(platform: Platform, principal: Principal, image_id: str) -> Content:
+    """The bytes that a vendor or uploader gave, with whatever credential is in them; only for a key of the project.
+
+    Raises NotFound (also where they were not kept: our own engine's), NotAllowed (held or blocked), Gone (deleted).
+    """
+    image = await look.image(platform, principal, image_id)
+    _check_state(image)
+    async with platform.store.reading() as reading:
+        blob = await reading.find(Blob, f"{image.project}/{image.original_sha256}")
+    if blob is None:
+        raise NotFound(
+            f"No original of {image_id} is kept: it was drawn by the engine of this server, so the image itself is all "
+            "there is. Its hash stands in the record."
+        )
+    return Content(await platform.blobs.get(blob.id), blob.media_type, blob.sha256, image.id)
+
+
+def _check_state(image: Image) -> None:
+    if image.deleted_at is not None:
+        raise Gone(f"The bytes of {image.id} were deleted on {image.deleted_at:%Y-%m-%d}. Its record remains.")
+    if not image.readable:
+        raise NotAllowed(f"This image is {image.moderation_state} ({image.reason_code}); its bytes are not given out.")
 
 
 def _check_url(platform: Platform, image_id: str, expires: int | None, signature: str | None) -> None:
@@ -108,7 +129,7 @@ async def _last_preview(platform: Platform, generation: Generation) -> Event | N
 
 
 async def delete(platform: Platform, principal: Principal, image_id: str) -> Image:
-    """Delete the bytes; the record stays (promise P8). Deleting twice is deleting once."""
+    """Delete the bytes, and the vendor's with them; the record stays (promise P8). Deleting twice is deleting once."""
     principal.require("images:write")
     image = await look.image(platform, principal, image_id)
     if image.deleted_at is not None:
@@ -116,17 +137,18 @@ async def delete(platform: Platform, principal: Principal, image_id: str) -> Ima
     async with platform.store.transaction() as tx:
         image = await tx.change(image, deleted_at=platform.clock.now())
         await tell(platform, tx, "image.deleted", image, sha256=image.sha256, key=principal.key)
-        unused = await _release(tx, image)
-    if unused:
-        await platform.blobs.delete(f"{image.project}/{image.sha256}")
+        unused = [digest for digest in {image.sha256, image.original_sha256} if await _release(tx, image, digest)]
+    for digest in unused:
+        await platform.blobs.delete(f"{image.project}/{digest}")
     return image
 
 
-async def _release(tx: Transaction, image: Image) -> bool:
+async def _release(tx: Transaction, image: Image, digest: str) -> bool:
     """Drop the blob's row when no live image names it; checked in the transaction of the deletion."""
-    if await tx.all(Image, project=image.project, sha256=image.sha256, deleted_at=None, limit=1):
-        return False
-    blob = await tx.find(Blob, f"{image.project}/{image.sha256}")
+    for name in ("sha256", "original_sha256"):
+        if await tx.all(Image, project=image.project, deleted_at=None, limit=1, **{name: digest}):
+            return False
+    blob = await tx.find(Blob, f"{image.project}/{digest}")
     if blob is not None:
         await tx.remove(blob)
     return True

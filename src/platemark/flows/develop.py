@@ -1,22 +1,23 @@
 """Develop: from a provider's bytes to an image with its file, verdict, credential and inspection (promise P1)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
 from platemark.core.attempt import Output
 from platemark.core.generation import Generation, Warning
-from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publication
+from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publication, PublicationState
 from platemark.core.inspection import Inspection
-from platemark.core.moderation import STATE_OF, Signal, Verdict
+from platemark.core.moderation import STATE_OF, Ruled, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
 from platemark.flows import originals
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
-from platemark.flows.order import parents_of
+from platemark.flows.order import parents_of, used_inputs
 from platemark.flows.screen import screen_image, verdict
-from platemark.imaging.decode import normalise
+from platemark.flows.unchecked import uninspected, unscreened
+from platemark.imaging.decode import inspect_header, normalise
 from platemark.telemetry import IMAGES
 
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -26,24 +27,37 @@ COMPOSITE_SOURCE = f"{_IPTC}compositeWithTrainedAlgorithmicMedia"
 _COMPOSITES = frozenset({"inpaint", "outpaint"})
 
 
+# What was not evaluated waits as what is to be reviewed does.
+_PUBLICATION: dict[Ruled, PublicationState] = {
+    "off": "held",
+    "allow": "draft",
+    "label": "draft",
+    "review": "held",
+    "block": "rejected",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Developed:
     """Everything about one new image that the closing transaction writes."""
 
     image: Image
     blob: Blob
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
     verdict: Verdict
     inspection: Inspection
     publication: Publication
     warnings: tuple[Warning, ...] = ()
+    original: Blob | None = None
 
     async def write(self, platform: Platform, tx: Transaction, about: Generation | None) -> None:
         """Insert the rows and tell about the image; open a review where the verdict asks for one."""
         image = self.image
-        if await tx.find(Blob, self.blob.id) is None:
-            await tx.add(self.blob)
-        await tx.add(image, self.fingerprint, self.verdict, self.inspection, self.publication)
+        for blob in {each.id: each for each in (self.blob, self.original) if each}.values():
+            if await tx.find(Blob, blob.id) is None:
+                await tx.add(blob)
+        prints = [self.fingerprint] if self.fingerprint else []
+        await tx.add(image, *prints, self.verdict, self.inspection, self.publication)
         await tell(
             platform,
             tx,
@@ -57,15 +71,11 @@ class Developed:
             credential=image.credential_state,
             publication=self.publication.state,
         )
-        await tell(
-            platform,
-            tx,
-            "image.inspected",
-            image,
-            inspection=self.inspection.id,
-            verdict=self.inspection.verdict,
-            tier=self.inspection.tier,
-        )
+        if image.credential_state != "off":
+            found = self.inspection
+            await tell(
+                platform, tx, "image.inspected", image, inspection=found.id, verdict=found.verdict, tier=found.tier
+            )
         if self.verdict.decision == "review":
             await open_review(platform, tx, image, self.verdict)
         IMAGES.labels(image.origin, image.moderation_state).inc()
@@ -73,6 +83,8 @@ class Developed:
 
 async def develop(platform: Platform, generation: Generation, output: Output) -> Developed:
     """Decode, screen, seal, store and inspect one output. Raises InvalidImage, SealFailed, StorageUnavailable."""
+    if generation.profile == "pass_through":
+        return await _as_it_came(platform, generation, output)
     limits = platform.limits
     original = await originals.read(platform, output)
     normal = await anyio.to_thread.run_sync(
@@ -95,6 +107,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
     data = await platform.provenance.seal(normal.data, media_type, claim)
     digest = hashlib.sha256(data).hexdigest()
     await platform.blobs.put(f"{generation.project}/{digest}", data)
+    kept = await originals.stay(platform, output, original)
     image = Image(
         id=image_id,
         project=generation.project,
@@ -108,7 +121,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         media_type=media_type,
         sha256=digest,
         original_sha256=output.sha256,
-        parents=parents_of(generation.inputs),
+        parents=parents_of(used_inputs(generation)),
         moderation_state=STATE_OF[ruling.decision],
         reason_code=ruling.reason_code,
         credential_state="absent",
@@ -126,14 +139,56 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
     image = image.model_copy(update=credential_of(inspection.evidence))
     about = {"project": image.project, "generation": generation.id, "image": image_id}
     ruled = verdict(platform, ruling, signals, looked_at, circumstances, **about)
-    return assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
+    developed = assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
+    return replace(developed, original=kept)
+
+
+async def _as_it_came(platform: Platform, generation: Generation, output: Output) -> Developed:
+    """The bytes themselves become the image: only their header is read. Raises InvalidImage, StorageUnavailable."""
+    limits, id, data = platform.limits, platform.ids.new("img"), await originals.read(platform, output)
+    facts = await anyio.to_thread.run_sync(
+        lambda: inspect_header(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+    )
+    circumstances = Circumstances(stage="after_response", role=generation.role, audience=generation.audience)
+    about = {"project": generation.project, "generation": generation.id, "image": id}
+    detectors, flags = platform.image_detectors, _flags(output)
+    ruled = unscreened(platform, detectors, circumstances, output.sha256, flags=flags, **about)
+    await platform.blobs.put(f"{generation.project}/{output.sha256}", data)
+    image = Image(
+        id=id,
+        project=generation.project,
+        generation=generation.id,
+        index=output.index,
+        origin="generated",
+        created_at=platform.clock.now(),
+        seed=output.seed,
+        width=facts.width,
+        height=facts.height,
+        media_type=facts.media_type,
+        sha256=output.sha256,
+        original_sha256=output.sha256,
+        parents=parents_of(used_inputs(generation)),
+        moderation_state=STATE_OF[ruled.decision],
+        reason_code=ruled.reason_code,
+        credential_state="off",
+    )
+    warnings = (*_warnings(output), *_other_format(generation, facts.media_type))
+    return assemble(platform, image, len(data), None, ruled, uninspected(platform, image), warnings)
+
+
+def _other_format(generation: Generation, media_type: str) -> tuple[Warning, ...]:
+    wanted = generation.output_format
+    if media_type == MEDIA_TYPES[wanted]:
+        return ()
+    message = f"The picture is {media_type}, as its model gave it: in the profile pass_through none is made {wanted}."
+    return (Warning(code="format_differs", field="output_format", message=message),)
 
 
 def assemble(
     platform: Platform,
     image: Image,
     size: int,
-    fingerprint: Fingerprint,
+    fingerprint: Fingerprint | None,
     ruled: Verdict,
     inspection: Inspection,
     warnings: tuple[Warning, ...] = (),
@@ -147,12 +202,11 @@ def assemble(
         media_type=image.media_type,
         created_at=image.created_at,
     )
-    state = "held" if ruled.decision == "review" else "rejected" if ruled.decision == "block" else "draft"
     publication = Publication(
         id=platform.ids.new("pub"),
         project=image.project,
         image=image.id,
-        state=state,
+        state=_PUBLICATION[ruled.decision],
         created_at=image.created_at,
         changed_at=image.created_at,
     )

@@ -12,10 +12,13 @@ from platemark.core.attempt import Attempt, Output
 from platemark.core.errors import (
     GenerationCanceled,
     GenerationExpired,
+    InvalidImage,
+    ModelUnavailable,
     OutcomeUnknown,
     PlatemarkError,
     ProviderError,
     ProviderTimedOut,
+    TooLarge,
     Unsupported,
 )
 from platemark.core.generation import Generation, Warning
@@ -30,6 +33,7 @@ from platemark.flows.attempt import (
     close,
     latest,
     open_attempt,
+    outstanding,
     sent,
     total_cost,
 )
@@ -39,6 +43,7 @@ from platemark.flows.live import Live
 from platemark.flows.note import tell
 from platemark.flows.order import order_of
 from platemark.flows.resolve import provider_of
+from platemark.flows.routing import flagged
 from platemark.telemetry import QUEUE_SECONDS, RUNNING, logger, span
 
 log = logger(__name__)
@@ -53,10 +58,7 @@ async def call(platform: Platform, generation_id: str) -> Outcome:
         generation = await begin(platform, generation_id)
         if generation.done:
             return Outcome("ended")
-        provider, model = provider_of(platform, generation.model)
-        if generation.operation not in model.capabilities.operations:
-            # It could when this was accepted: nothing is sent that it does not take.
-            raise Unsupported(f"{model.id} does no {generation.operation} any more. Send the request to another model.")
+        provider = await _provider(platform, generation)
         attempt = await open_attempt(platform, generation, provider)
         if attempt.state in ("succeeded", "partial"):
             return Outcome("made")
@@ -77,17 +79,32 @@ async def finish(platform: Platform, generation_id: str) -> Outcome:
     if generation.done:
         await originals.clear(platform, generation)
         return Outcome("ended")
+    outputs = list[Output]()
     try:
-        attempt = await latest(platform, generation)
-        outputs = await _outputs(platform, attempt)
+        outputs = await _outputs(platform, await latest(platform, generation))
         with span("develop", generation=generation.id, images=len(outputs)):
             developed = [await develop(platform, generation, output) for output in outputs]
         generation = await _conclude(platform, generation, developed)
     except Exception as error:
-        return await after_failure(platform, generation_id, _as_ours(error, generation_id), Gathered())
+        unusable = isinstance(error, InvalidImage | TooLarge) and not flagged(outputs)
+        ours = _as_ours(error, generation_id)
+        return await after_failure(platform, generation_id, ours, Gathered(), unusable=unusable)
     ended(platform, generation)
     await originals.clear(platform, generation)
     return Outcome("ended")
+
+
+async def _provider(platform: Platform, generation: Generation) -> Provider:
+    """The provider of its model, which could do this when it was accepted: nothing is sent that it does not take."""
+    try:
+        provider, model = provider_of(platform, generation.model)
+        if generation.operation not in model.capabilities.operations:
+            raise Unsupported(f"{model.id} does no {generation.operation} any more. Send the request to another model.")
+    except (ModelUnavailable, Unsupported) as error:
+        if outstanding(await latest(platform, generation), generation):
+            raise OutcomeUnknown(f"It was asked of {generation.model} already. {error.detail}") from error
+        raise
+    return provider
 
 
 async def begin(platform: Platform, generation_id: str) -> Generation:
@@ -119,6 +136,9 @@ async def _draw(
 ) -> None:
     """One call, watched for cancellation and bounded in time; closes its attempt when it went well."""
     order = await order_of(platform, generation, attempt)
+    if attempt.state == "prepared":
+        # Once more with the sources in hand, and as the model is declared now.
+        await anyio.to_thread.run_sync(provider.estimate, order)
     attempt = await sent(platform, attempt)
     failure: Exception | None = None
     canceled = False

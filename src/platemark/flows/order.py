@@ -12,6 +12,9 @@ from platemark.core.ports import Platform
 from platemark.core.updates import Order
 from platemark.imaging.sources import as_png, open_source
 
+# The field of the request that each role of an input comes from.
+_FIELDS = {"image": "image", "mask": "mask", "control": "controls"}
+
 
 async def order_of(platform: Platform, generation: Generation, attempt: Attempt) -> Order:
     """The order of an attempt, its sources decoded anew from what was stored at acceptance.
@@ -22,22 +25,28 @@ async def order_of(platform: Platform, generation: Generation, attempt: Attempt)
         text = await read.get(PromptText, generation.text)
     if text.body is None:
         raise GenerationCanceled("The text of this generation was erased before it was drawn.")
-    wanted = generation.parameters
-    pictures = {(each.role, each.index): await _picture(platform, each) for each in generation.inputs}
+    wanted, dropped = generation.parameters, generation.dropped
+    pictures = {(each.role, each.index): await _picture(platform, each) for each in used_inputs(generation)}
     return Order(
         model=generation.model,
         operation=generation.operation,
         prompt=text.body["prompt"],
-        negative_prompt=text.body["negative_prompt"],
+        negative_prompt=None if "negative_prompt" in dropped else text.body["negative_prompt"],
         parameters=wanted,
         seeds=tuple(wanted.seed + index for index in range(wanted.n)),
         idempotency_key=attempt.id,
         previews=generation.lane == "interactive",
         lane=generation.lane,
+        looks=generation.profile != "pass_through",
         image=pictures.get(("image", 0)),
         mask=pictures.get(("mask", 0)),
         guides=tuple(pictures["control", index] for index in range(len(wanted.controls))),
     )
+
+
+def used_inputs(generation: Generation) -> tuple[Input, ...]:
+    """The inputs that its model gets: what that one drops is only kept for others of the route."""
+    return tuple(each for each in generation.inputs if _FIELDS[each.role] not in generation.dropped)
 
 
 def parents_of(inputs: Iterable[Input]) -> tuple[str, ...]:

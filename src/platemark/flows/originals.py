@@ -1,4 +1,4 @@
-"""Originals: a provider's bytes as they came, kept until they are developed.
+"""Originals: a provider's bytes as they came, kept until they are developed, and a vendor's also beside the image.
 
 Every output has a copy of its own, which ends with its name: where two generations drew the same bytes at the same
 time, the one that is finished first takes nothing from the other.
@@ -13,6 +13,7 @@ from platemark.core.ports import Platform
 from platemark.core.updates import Picture
 
 _COPY = "copy_sha256"
+_VENDORS = "vendors"
 
 
 async def keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output:
@@ -21,7 +22,8 @@ async def keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output
     copy = picture.data + id.encode()
     digest = hashlib.sha256(copy).hexdigest()
     await platform.blobs.put(f"{attempt.project}/{digest}", copy)
-    flags = {**picture.flags, "warnings": [warning.model_dump() for warning in picture.warnings], _COPY: digest}
+    warnings = [warning.model_dump() for warning in picture.warnings]
+    flags = {**picture.flags, "warnings": warnings, _COPY: digest, _VENDORS: picture.vendors}
     return Output(
         id=id,
         project=attempt.project,
@@ -40,8 +42,24 @@ async def read(platform: Platform, output: Output) -> bytes:
     return (await platform.blobs.get(_key(output))).removesuffix(output.id.encode())
 
 
+async def stay(platform: Platform, output: Output, data: bytes) -> Blob | None:
+    """Store a vendor's bytes under their own hash; the row to add with the image. None for our own engine's."""
+    if not output.flags.get(_VENDORS):
+        return None
+    blob = Blob(
+        id=f"{output.project}/{output.sha256}",
+        project=output.project,
+        sha256=output.sha256,
+        size=len(data),
+        media_type=output.media_type,
+        created_at=platform.clock.now(),
+    )
+    await platform.blobs.put(blob.id, data)
+    return blob
+
+
 async def clear(platform: Platform, generation: Generation) -> None:
-    """The unsealed bytes have served; their hash stays in the record. Run again after a crash."""
+    """The copies have served; their hash stays in the record. Run again after a crash."""
     async with platform.store.reading() as reading:
         outputs = await reading.all(Output, generation=generation.id)
         # Outputs of earlier versions have no copy of their own; an image may have the same bytes.

@@ -8,6 +8,7 @@ from platemark.core.inspection import Inspection
 from platemark.core.ports import Platform, Reading
 from platemark.core.resource import (
     GenerationResource,
+    HopResource,
     ImageInspection,
     ImageModeration,
     ImagePublication,
@@ -15,10 +16,12 @@ from platemark.core.resource import (
     InputResource,
     Links,
     ModelResource,
+    PriceResource,
+    RouteResource,
     WarningResource,
 )
 from platemark.flows.content import sign
-from platemark.flows.resolve import DEFAULT, models
+from platemark.flows.resolve import DEFAULT, models, named
 
 # From a path to the absolute URL under which clients reach it.
 ImageUrl = Callable[[str], str]
@@ -37,6 +40,7 @@ async def generation_resource(platform: Platform, generation: Generation, *, url
         "model",
         "requested_model",
         "lane",
+        "profile",
         "tags",
         "retry_at",
         "created_at",
@@ -48,6 +52,7 @@ async def generation_resource(platform: Platform, generation: Generation, *, url
     )
     return GenerationResource(
         **{name: getattr(generation, name) for name in same},
+        route=tuple(HopResource.model_validate(hop.model_dump()) for hop in generation.route),
         parameters=generation.parameters.said,
         inputs=tuple(InputResource.model_validate(each.model_dump()) for each in generation.inputs),
         warnings=tuple(WarningResource.model_validate(warning.model_dump()) for warning in generation.warnings),
@@ -93,7 +98,8 @@ async def _image(platform: Platform, read: Reading, image: Image, url: ImageUrl)
 
 
 def model_resources(platform: Platform) -> list[ModelResource]:
-    """Every configured model with the aliases that lead to it."""
+    """Every configured model with the aliases that lead to it and the routes that it is part of."""
+    named_models = [(name, named(platform, name)) for name in sorted(platform.aliases) if name != DEFAULT]
     return [
         ModelResource(
             id=model.id,
@@ -103,7 +109,12 @@ def model_resources(platform: Platform) -> list[ModelResource]:
             licence_note=model.licence_note,
             description=model.description,
             capabilities=model.capabilities.model_dump(mode="json"),
-            aliases=tuple(sorted(name for name, id in platform.aliases.items() if id == model.id and name != DEFAULT)),
+            price=model.price and PriceResource(**model.price.model_dump()),
+            available=platform.providers[model.provider].health.circuit != "open",
+            aliases=tuple(name for name, ids in named_models if ids == (model.id,)),
+            routes=tuple(
+                RouteResource(name=name, models=ids) for name, ids in named_models if len(ids) > 1 and model.id in ids
+            ),
         )
         for model in models(platform)
     ]

@@ -10,7 +10,7 @@ import anyio
 
 from platemark.core.errors import Misconfigured
 from platemark.core.ports import Platform
-from platemark.core.project import SCOPES, ApiKey, Person, Principal, Project
+from platemark.core.project import SCOPES, ApiKey, Person, Principal, Profile, Project
 from platemark.flows.keys import KEY_PREFIX, add_key, hash_secret, note
 
 DEFAULT_PROJECT = "default"
@@ -25,14 +25,28 @@ class FirstStart:
     secret: str = field(repr=False)
 
 
-async def create_project(platform: Platform, principal: Principal, name: str) -> Project:
+async def create_project(platform: Platform, principal: Principal, name: str, profile: Profile = "standard") -> Project:
     """A new, empty project."""
     principal.require("projects:manage")
-    project = Project(id=platform.ids.new("prj"), name=name, created_at=platform.clock.now())
+    project = Project(id=platform.ids.new("prj"), name=name, profile=profile, created_at=platform.clock.now())
     async with platform.store.transaction() as tx:
         await tx.add(project)
-        await note(platform, tx, "project.created", project.id, by=principal.key)
+        await note(platform, tx, "project.created", project.id, by=principal.key, profile=profile)
     return project
+
+
+async def set_profile(platform: Platform, principal: Principal, project_id: str, profile: Profile) -> Project:
+    """Which checks run for what the project accepts from now on. Raises NotFound."""
+    principal.require("projects:manage")
+    async with platform.store.transaction() as tx:
+        project = await tx.get(Project, project_id)
+        if project.profile == profile:
+            return project
+        changed = await tx.change(project, profile=profile)
+        await note(
+            platform, tx, "project.profile_changed", project_id, by=principal.key, was=project.profile, profile=profile
+        )
+    return changed
 
 
 async def projects(platform: Platform, principal: Principal) -> list[Project]:

@@ -18,6 +18,7 @@ from platemark.core.record import (
     Record,
     RecordAttempt,
     RecordChain,
+    RecordHop,
     RecordImage,
     RecordInput,
     RecordRequest,
@@ -91,6 +92,7 @@ async def _request(read: Reading, generation: Generation) -> RecordRequest:
         "key",
         "operation",
         "lane",
+        "profile",
         "text_sha256",
         "requested_model",
         "model",
@@ -102,6 +104,9 @@ async def _request(read: Reading, generation: Generation) -> RecordRequest:
     return RecordRequest(
         **{name: getattr(generation, name) for name in same},
         generation=generation.id,
+        route=tuple(
+            RecordHop.model_validate(hop.model_dump(include=set(RecordHop.model_fields))) for hop in generation.route
+        ),
         user=said.get("user"),
         prompt=said.get("prompt"),
         negative_prompt=said.get("negative_prompt"),

@@ -14,11 +14,12 @@ from platemark.core.generation import Generation, Input
 from platemark.core.image import Image
 from platemark.core.moderation import Verdict
 from platemark.core.ports import Circumstances, Platform, Transaction
-from platemark.core.project import Principal
+from platemark.core.project import Principal, Profile
 from platemark.core.request import PART, GenerationRequest
 from platemark.flows.develop import Developed
 from platemark.flows.note import open_review
 from platemark.flows.screen import screen_image, verdict
+from platemark.flows.unchecked import unscreened
 from platemark.flows.upload import take_in
 from platemark.imaging.sources import Role, open_source, shows_something
 
@@ -124,24 +125,36 @@ def size_of(sources: tuple[Source, ...]) -> tuple[int, int] | None:
 
 
 async def judge(
-    platform: Platform, project: str, sources: tuple[Source, ...], circumstances: Circumstances, generation: str
+    platform: Platform,
+    project: str,
+    sources: tuple[Source, ...],
+    circumstances: Circumstances,
+    generation: str,
+    profile: Profile,
 ) -> tuple[Judged, ...]:
-    """Screen every source for this request; inspect those that are new. The same bytes are one image."""
+    """Screen every source for this request; inspect those that are new. The same bytes are one image.
+
+    In `pass_through` neither is done, and the verdicts say so.
+    """
     judged: dict[str, Judged] = {}
     for source in sources:
         if source.key not in judged:
-            judged[source.key] = await _judge(platform, project, source, circumstances, generation)
+            judged[source.key] = await _judge(platform, project, source, circumstances, generation, profile)
     return tuple(replace(judged[source.key], source=source) for source in sources)
 
 
 async def _judge(
-    platform: Platform, project: str, source: Source, circumstances: Circumstances, generation: str
+    platform: Platform, project: str, source: Source, circumstances: Circumstances, generation: str, profile: Profile
 ) -> Judged:
     if source.image is None:
-        made = await take_in(platform, project, source.data, circumstances, generation=generation)
+        made = await take_in(platform, project, source.data, circumstances, profile, generation=generation)
         return Judged(source, made.image, made.verdict, made)
-    ruling, signals, digest = await screen_image(platform, source.data, circumstances)
     about = {"project": project, "generation": generation, "image": source.image.id}
+    if profile == "pass_through":
+        digest = source.image.sha256
+        ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)
+        return Judged(source, source.image, ruled, None)
+    ruling, signals, digest = await screen_image(platform, source.data, circumstances)
     ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     return Judged(source, source.image, ruled, None)
 

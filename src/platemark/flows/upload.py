@@ -5,10 +5,11 @@ import anyio
 from platemark.core.image import Image
 from platemark.core.moderation import STATE_OF, Verdict
 from platemark.core.ports import Circumstances, Platform
-from platemark.core.project import Principal
+from platemark.core.project import Principal, Profile
 from platemark.flows.develop import Developed, assemble
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.screen import screen_image, verdict
+from platemark.flows.unchecked import digest_of, profile_of, uninspected, unscreened
 from platemark.imaging.decode import Facts, inspect_bytes
 
 
@@ -18,7 +19,8 @@ async def upload(platform: Platform, principal: Principal, data: bytes) -> Image
     Raises InvalidImage, TooLarge, StorageUnavailable. A picture that the policy holds or blocks is stored as such.
     """
     principal.require("images:write")
-    developed = await take_in(platform, principal.project, data, Circumstances(stage="before_request"))
+    profile = await profile_of(platform, principal.project)
+    developed = await take_in(platform, principal.project, data, Circumstances(stage="before_request"), profile)
     await platform.blobs.put(developed.blob.id, data)
     async with platform.store.transaction() as tx:
         await developed.write(platform, tx, None)
@@ -26,9 +28,15 @@ async def upload(platform: Platform, principal: Principal, data: bytes) -> Image
 
 
 async def take_in(
-    platform: Platform, project: str, data: bytes, circumstances: Circumstances, *, generation: str | None = None
+    platform: Platform,
+    project: str,
+    data: bytes,
+    circumstances: Circumstances,
+    profile: Profile,
+    *,
+    generation: str | None = None,
 ) -> Developed:
-    """Decode, screen and inspect a picture that came from outside; nothing is stored yet.
+    """Decode, screen and inspect a picture that came from outside; in `pass_through` only decode. Nothing is stored yet.
 
     `generation` is the one that starts from it, for which it is screened. Raises InvalidImage, TooLarge.
     """
@@ -36,9 +44,16 @@ async def take_in(
     facts = await anyio.to_thread.run_sync(
         lambda: inspect_bytes(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
-    ruling, signals, digest = await screen_image(platform, data, circumstances)
+    id = platform.ids.new("img")
+    about = {"project": project, "generation": generation, "image": id}
+    if profile == "pass_through":
+        digest = await anyio.to_thread.run_sync(digest_of, data)
+        ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)
+    else:
+        ruling, signals, digest = await screen_image(platform, data, circumstances)
+        ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     image = Image(
-        id=platform.ids.new("img"),
+        id=id,
         project=project,
         generation=None,
         index=0,
@@ -49,13 +64,12 @@ async def take_in(
         media_type=facts.media_type,
         sha256=digest,
         original_sha256=digest,
-        moderation_state=STATE_OF[ruling.decision],
-        reason_code=ruling.reason_code,
-        credential_state="absent",
+        moderation_state=STATE_OF[ruled.decision],
+        reason_code=ruled.reason_code,
+        credential_state="off" if profile == "pass_through" else "absent",
     )
-    ruled = verdict(
-        platform, ruling, signals, digest, circumstances, project=project, generation=generation, image=image.id
-    )
+    if profile == "pass_through":
+        return assemble(platform, image, len(data), None, ruled, uninspected(platform, image))
     return await _inspected(platform, image, data, facts, ruled)
 
 

@@ -16,7 +16,7 @@ from platemark.imaging.containers import Block, join_blocks, read_blocks
 from platemark.imaging.header import Header, read_header, sniff
 from platemark.imaging.pixels import encode, make_plain, needs_conversion
 
-__all__ = ["Facts", "Normal", "inspect_bytes", "normalise", "open_picture", "sniff"]
+__all__ = ["Facts", "Normal", "inspect_bytes", "inspect_header", "normalise", "open_picture", "sniff"]
 
 MAX_METADATA_BYTES = 16 * 1024 * 1024
 _READABLE = frozenset(MEDIA_TYPES.values())
@@ -69,8 +69,15 @@ def inspect_bytes(data: bytes, *, max_bytes: int, max_pixels: int) -> Facts:
     """
     checked = _check(data, max_bytes, max_pixels)
     _decode(checked)
-    header = checked.header
-    return Facts(header.width, header.height, checked.media_type, 1, header.has_alpha, checked.orientation)
+    return _facts(checked)
+
+
+def inspect_header(data: bytes, *, max_bytes: int, max_pixels: int) -> Facts:
+    """Everything that can be checked without decoding: type, size, frames, and that it is nothing else too.
+
+    Raises as `inspect_bytes`, but for pixels that are broken.
+    """
+    return _facts(_check(data, max_bytes, max_pixels))
 
 
 def normalise(
@@ -98,6 +105,11 @@ def open_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Image
     image = _decode(checked)
     with _pillow():
         return make_plain(image, checked.profile, checked.orientation)
+
+
+def _facts(checked: _Checked) -> Facts:
+    header = checked.header
+    return Facts(header.width, header.height, checked.media_type, 1, header.has_alpha, checked.orientation)
 
 
 def _check(data: bytes, max_bytes: int, max_pixels: int) -> _Checked:

@@ -28,6 +28,12 @@ def read_mask(image: Image.Image) -> Image.Image:
     return image.convert("L").point(_SNAP)
 
 
+def as_hole(mask: Image.Image) -> Image.Image:
+    """The mask as image editing APIs take it: RGBA, the more transparent the more is drawn anew."""
+    level = mask.convert("L")
+    return Image.merge("RGBA", (level, level, level, ImageChops.invert(level)))
+
+
 def grow(mask: Image.Image, pixels: int) -> Image.Image:
     """Each pixel takes the highest level within `pixels`, as the crow flies; negative shrinks, to the lowest level.
 

@@ -1,6 +1,7 @@
 """The sweeper: heartbeats, adoption of dead workers' jobs, jobs that never reached a queue, what time must do."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 
 import anyio
@@ -22,13 +23,20 @@ _KEEP_FINISHED = timedelta(hours=24)
 _KEEP_TRANSIENT = timedelta(minutes=10)
 
 
-async def beat(jobs: DurableJobs, database: Database, platform: Platform, dead_after: float) -> None:
-    """Say every few seconds that this worker lives. One that cannot say so for long stops its own work."""
+async def beat(
+    jobs: DurableJobs, database: Database, platform: Platform, dead_after: float, shared: Callable[[int], None]
+) -> None:
+    """Say every few seconds that this worker lives. One that cannot say so for long stops its own work.
+
+    `shared` is told how many workers of this kind live, which share the providers' contracts.
+    """
     boot, last = platform.ids.secret(8), platform.clock.monotonic()
     while True:
         try:
             await database.beat(jobs.executor, boot, jobs.role)
             last = platform.clock.monotonic()
+            living = await database.live_workers(timedelta(seconds=dead_after))
+            shared(sum(worker.role != "engine" for worker in living))
         except Exception:
             log.exception("heartbeat.failed")
             if platform.clock.monotonic() - last > dead_after * 2 / 3:

@@ -50,6 +50,8 @@ async def _call(generation_id: str) -> JsonObject:
     bound = _current()
     async with bound.platform.store.reading() as read:
         generation = await read.get(Generation, generation_id)
+    if (after := _moved_on(bound.platform, generation)) is not None:
+        return after
     provider = generation.model.split("/", 1)[0]
     slots = bound.slots.setdefault(provider, Slots(1))
     async with slots.hold(generation.lane):
@@ -57,7 +59,25 @@ async def _call(generation_id: str) -> JsonObject:
 
 
 async def _finish(generation_id: str) -> JsonObject:
-    return _plain(await flow.finish(_current().platform, generation_id))
+    platform = _current().platform
+    async with platform.store.reading() as read:
+        generation = await read.get(Generation, generation_id)
+    if (after := _moved_on(platform, generation)) is not None:
+        return after
+    return _plain(await flow.finish(platform, generation_id))
+
+
+def _moved_on(platform: Platform, generation: Generation) -> JsonObject | None:
+    """Where a crash came between the end of this run in our rows and the end of its step: what is left is the next run.
+
+    That one may belong to another provider's queue, and to processes that this one is none of.
+    """
+    run = int((DBOS.workflow_id or "").rpartition(".")[2] or generation.runs)
+    if generation.done or run >= generation.runs:
+        return None
+    until = generation.retry_at
+    delay = (until - platform.clock.now()).total_seconds() if until else 0.0
+    return _plain(Outcome("retry", max(0.0, delay)))
 
 
 async def _again(generation_id: str, delay: float) -> None:

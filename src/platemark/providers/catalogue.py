@@ -1,13 +1,14 @@
 """What an adapter declares about each of its models, as data, and the checks that need nothing else."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from platemark.core.errors import FieldError, Unsupported
-from platemark.core.model import Capabilities, Model
+from platemark.core.model import Capabilities, Model, PriceTag
 from platemark.core.money import Cost
 from platemark.core.updates import Order
 from platemark.imaging.containers import read_blocks
@@ -71,7 +72,9 @@ class Declared:
     `seeds`: the least and the greatest that the vendor takes for what they are. `cfg`, `steps`, `strength`: least and
     greatest, None where the vendor has no such thing. `mask_white_changes`, `strength_ignores_source`: false where the
     adapter has to turn ours around. `ranged_controls`: controls may start late and end early. `always_preprocesses`:
-    the vendor makes its guides from pictures, and takes no ready ones.
+    the vendor makes its guides from pictures, and takes no ready ones; `preprocesses`: of which kinds it makes them,
+    None where it makes all. `lora_id`: what ids of LoRAs look like, as a regular expression;
+    `lora_scales`: the least and the greatest scale. `scaled_controls`: false where these always work in full.
     """
 
     model: str
@@ -91,6 +94,7 @@ class Declared:
     prompt_used: bool = True
     max_prompt: int = 10_000
     mask_grow: tuple[int, int] | None = None
+    max_mask_feather: int = 0
     max_side_added: int = 4_096
     mask_white_changes: bool = True
     strength_ignores_source: bool = True
@@ -98,6 +102,10 @@ class Declared:
     ranged_controls: bool = False
     min_controls: int = 0
     always_preprocesses: bool = False
+    preprocesses: tuple[str, ...] | None = None
+    lora_id: str | None = None
+    scaled_controls: bool = True
+    lora_scales: tuple[float, float] | None = None
     source: SourceLimits = SourceLimits()
     formats: tuple[str, ...] = ("png",)
     poll_seconds: float = 2.0
@@ -115,13 +123,22 @@ class Declared:
 
     def as_model(self) -> Model:
         """What clients see of it."""
+        can = {
+            "aspect_ratios": self.aspect_ratios,
+            "sizes": tuple(f"{width}x{height}" for width, height in self.sizes),
+            "min_seed": self.seeds[0],
+            "max_seed": self.seeds[1],
+            "min_steps": self.steps[0] if self.steps else 0,
+            "min_cfg_scale": self.cfg[0] if self.cfg else 0.0,
+        }
         return Model(
             id=self.model,
             provider=self.vendor,
-            capabilities=self.capabilities,
+            capabilities=self.capabilities.model_copy(update=can),
             licence=self.licence,
             licence_note=self.licence_note,
             description=self.description,
+            price=self.price and PriceTag(**asdict(self.price)),
         )
 
     def cost(self, order: Order) -> Cost:
@@ -134,8 +151,8 @@ class Declared:
 
 def check(order: Order, model: Declared) -> None:
     """Raise Unsupported with every field that the vendor could not honour, before anything is sent."""
-    errors = [*_text(order, model), *_numbers(order, model), *_size(order, model), *_extras(order, model)]
-    errors += _sources(order, model)
+    errors = [*_text(order, model), *_numbers(order, model), *_size(order, model), *_controls(order, model)]
+    errors += [*_loras(order, model), *_sources(order, model)]
     if errors:
         raise Unsupported(f"{model.model} cannot honour {len(errors)} field(s) of this request.", errors=errors)
 
@@ -149,6 +166,16 @@ def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> tuple[str
 
     best = min(ratios, key=off)
     return best, math.expm1(off(best))
+
+
+def nearest_size(width: int, height: int, can: Capabilities) -> tuple[int, int]:
+    """The size that a model can draw which is nearest to this one: sources have any size, models have multiples."""
+
+    def nearest(side: int) -> int:
+        whole = round(side / can.size_multiple) * can.size_multiple
+        return min(max(whole, can.min_size), can.max_size)
+
+    return nearest(width), nearest(height)
 
 
 def header_of(data: bytes, media_type: str) -> Header:
@@ -178,8 +205,9 @@ def _numbers(order: Order, model: Declared) -> Iterator[FieldError]:
     for name, (value, limit) in limits.items():
         if value is not None and limit is not None and not limit[0] <= value <= limit[1]:
             yield _error(name, f"takes {name} from {limit[0]:g} to {limit[1]:g}, not {value:g}", model)
-    if wanted.mask_feather:
-        yield _error("mask_feather", "does not feather masks", model)
+    if (wanted.mask_feather or 0) > model.max_mask_feather:
+        most = f"by more than {model.max_mask_feather} pixels" if model.max_mask_feather else ""
+        yield _error("mask_feather", f"does not feather masks {most}".rstrip(), model)
     if wanted.strength is not None and model.strength is None:
         yield _error("strength", f"takes no strength for {order.operation}", model)
     least, most = model.seeds
@@ -203,7 +231,7 @@ def _size(order: Order, model: Declared) -> Iterator[FieldError]:
             yield _error(side, f"adds at most {model.max_side_added} pixels a side, not {added}", model)
 
 
-def _extras(order: Order, model: Declared) -> Iterator[FieldError]:
+def _controls(order: Order, model: Declared) -> Iterator[FieldError]:
     if len(order.parameters.controls) < model.min_controls:
         yield _error("controls", f"needs {model.min_controls} control of {_of(model)}", model)
     for index, control in enumerate(order.parameters.controls):
@@ -212,8 +240,22 @@ def _extras(order: Order, model: Declared) -> Iterator[FieldError]:
             yield _error(at, "uses controls from start to end; leave start and end out", model)
         if model.always_preprocesses and not control.preprocess:
             yield _error(f"{at}/preprocess", "makes its guides from pictures; leave preprocess out", model)
+        if control.preprocess and model.preprocesses is not None and control.type not in model.preprocesses:
+            message = f"makes no guides for {control.type} from pictures; send a ready one with preprocess false"
+            yield _error(f"{at}/preprocess", message, model)
         if control.strength > model.max_control_strength:
             yield _error(f"{at}/strength", f"takes at most {model.max_control_strength:g}", model)
+        if not model.scaled_controls and control.strength != 1.0:
+            yield _error(f"{at}/strength", "follows controls in full; leave strength out", model)
+
+
+def _loras(order: Order, model: Declared) -> Iterator[FieldError]:
+    for index, lora in enumerate(order.parameters.loras):
+        if model.lora_id is not None and not re.fullmatch(model.lora_id, lora.id):
+            yield _error(f"loras/{index}/id", f"has no LoRA by such an id as {lora.id!r}", model)
+        least, most = model.lora_scales or (lora.scale, lora.scale)
+        if not least <= lora.scale <= most:
+            yield _error(f"loras/{index}/scale", f"takes scales from {least:g} to {most:g}, not {lora.scale:g}", model)
 
 
 def _of(model: Declared) -> str:

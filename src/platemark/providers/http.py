@@ -4,11 +4,11 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import quote, urlsplit
 
 import anyio
@@ -20,6 +20,7 @@ from platemark.core.base import JsonObject
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 # Longer texts of a body are payloads: they are kept by their hash.
 _LONG = 2000
+_SHORT_PROMPT = 8
 _UNTOLD = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "www-authenticate", "x-api-key"})
 _DATA_URI = re.compile(r"data:(image/[\w.+-]+)?(;[\w=.-]+)*(;base64)?,", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-fA-F]+")
@@ -211,6 +212,31 @@ def origin(url: str) -> tuple[str, str, int | None]:
     )
 
 
+def as_object(value: Any) -> Mapping[str, Any]:
+    """A JSON object; empty for what else an answer may have in its place."""
+    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> Sequence[Any]:
+    """A JSON list; empty for what else an answer may have in its place."""
+    return cast(Sequence[Any], value) if isinstance(value, list) else ()
+
+
+def with_bearer(call: Call, key: str) -> Call:
+    """The call with the key as a bearer token."""
+    return replace(call, headers={**call.headers, "authorization": f"Bearer {key}"})
+
+
+def png_part(name: str, png: bytes) -> Part:
+    """A picture as a file of a form."""
+    return (f"{name}.png", png, "image/png")
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as vendors take it inside JSON."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
 def decode_payload(text: str) -> bytes | None:
     """The bytes of a picture that came as text: a data URI, base64 (any alphabet, with or without padding) or hex."""
     text = text.strip()
@@ -226,34 +252,53 @@ def decode_payload(text: str) -> bytes | None:
         return None
 
 
-def kept(reply: Reply, keys: Keys, secret_headers: Collection[str] = ()) -> JsonObject:
-    """The answer as it is kept with the attempt: payloads by their hash, secrets and signatures of URLs taken out."""
+def kept(reply: Reply, keys: Keys, secret_headers: Collection[str] = (), texts: Sequence[str] = ()) -> JsonObject:
+    """The answer as it is kept with the attempt: payloads by their hash, secrets and signatures of URLs taken out.
+
+    `texts`: prompts, which some vendors repeat. They are kept in one place only, where they can be erased.
+    """
     hidden = _UNTOLD | {name.lower() for name in secret_headers}
+    forms = [form for text in texts if text for form in (text, json.dumps(text)[1:-1])]
+
+    def clean(text: str) -> str:
+        return keys.clean(_without(text, forms))
+
     headers = {
-        name: _tidy(value, keys) for name, value in sorted(reply.headers.items())[:64] if name.lower() not in hidden
+        name: _tidy(value, clean) for name, value in sorted(reply.headers.items())[:64] if name.lower() not in hidden
     }
-    return {"status": reply.status, "headers": headers, "body": _body(reply, keys)}
+    return {"status": reply.status, "headers": headers, "body": _body(reply, clean)}
 
 
-def _body(reply: Reply, keys: Keys) -> Any:
+_Clean = Callable[[str], str]
+
+
+def _without(text: str, forms: Sequence[str]) -> str:
+    """A short prompt stands inside other words by chance: it is taken out only where it is everything."""
+    for form in forms:
+        text = "[prompt]" if text.strip() == form.strip() else text
+        text = text.replace(form, "[prompt]") if len(form) >= _SHORT_PROMPT else text
+    return text
+
+
+def _body(reply: Reply, clean: _Clean) -> Any:
     if reply.json is not None:
-        return _plain(reply.json, keys, 0)
+        return _plain(reply.json, clean, 0)
     if not reply.body:
         return None
     is_text = reply.media_type.startswith("text/") and len(reply.body) <= _LONG
-    return _tidy(reply.text, keys) if is_text else _hash_of(reply.body, reply.media_type)
+    return _tidy(reply.text, clean) if is_text else _hash_of(reply.body, reply.media_type)
 
 
-def _plain(value: Any, keys: Keys, depth: int) -> Any:
+def _plain(value: Any, clean: _Clean, depth: int) -> Any:
     if depth > 12:
         return "…"
     if isinstance(value, Mapping):
-        return {str(k)[:200]: _plain(v, keys, depth + 1) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {str(k)[:200]: _plain(v, clean, depth + 1) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each, keys, depth + 1) for each in value[:100]]  # pyright: ignore[reportUnknownVariableType]
+        return [_plain(each, clean, depth + 1) for each in value[:100]]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, str):
         if len(value) <= _LONG:
-            return _tidy(value, keys)
+            return _tidy(value, clean)
         data = decode_payload(value)
         return _hash_of(value.encode("utf-8", "replace") if data is None else data, "text" if data is None else "")
     return value
@@ -262,8 +307,8 @@ def _plain(value: Any, keys: Keys, depth: int) -> Any:
 _URL_QUERY = re.compile(r"(https?://[^\s?#\"']+)\?[^\s\"']+")
 
 
-def _tidy(text: str, keys: Keys) -> str:
-    return _URL_QUERY.sub(r"\1?[signed]", keys.clean(text[:_LONG]))
+def _tidy(text: str, clean: _Clean) -> str:
+    return _URL_QUERY.sub(r"\1?[signed]", clean(text[:_LONG]))
 
 
 def _hash_of(data: bytes, media_type: str) -> JsonObject:

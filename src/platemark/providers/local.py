@@ -3,11 +3,12 @@
 import importlib.util
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import anyio.to_thread
 
 from platemark.core.errors import ModelUnavailable
+from platemark.core.health import Health
 from platemark.core.model import Capabilities, Model
 from platemark.core.money import Cost
 from platemark.core.updates import Answered, Charged, Order, Update
@@ -40,6 +41,8 @@ class Local:
     # A device that is ours costs nothing to ask again, so an unknown outcome is simply repeated.
     free_repeat: bool = True
     repeats_unknown: bool = True
+    # The engine looks after itself: it is started again when it falls.
+    health: Health = field(default_factory=Health)
 
     def estimate(self, order: Order) -> Cost:
         """What an order costs: known beforehand."""
@@ -87,7 +90,8 @@ async def open_local(settings: Settings, *, warm: bool = True) -> AsyncGenerator
     revisions = Revisions(settings.data / "cache" / "model-hashes.json")
     models, broken = await anyio.to_thread.run_sync(_describe, places, revisions)
     default = settings.aliases.get(settings.default_model, settings.default_model)
-    first = default if default in models and default not in broken else POCKET_NAME
+    named = (default,) if isinstance(default, str) else default
+    first = next((model for model in named if model in models and model not in broken), POCKET_NAME)
     async with Engine.open(
         places,
         threads=settings.engine_threads,

@@ -15,6 +15,7 @@ from platemark.core.errors import (
     PlatemarkError,
     ProviderAuthFailed,
     ProviderError,
+    ProviderOutOfCredit,
     ProviderRateLimited,
     ProviderRejected,
     ProviderTimedOut,
@@ -45,9 +46,12 @@ NOTHING_MADE: frozenset[Outcome] = frozenset(
 )
 MAX_RETRY_AFTER = 24 * 3600.0
 _MAX_WORDS = 1000
-# Some routes of one vendor spell it with an e.
-_MISSPELT = "message".replace("a", "e")
-_WORDS = ("message", _MISSPELT, "detail", "errors", "error", "error_message", "title", "msg", "name")
+_MAX_UNREADABLE = 300
+_WORDS = (
+    *("message", "messege", "detail", "errors", "error", "error_message", "title", "msg", "name"),
+    # Where a job's own error lies in the answer about the job.
+    "job_result",
+)
 _IN_TEXT = re.compile(r"(?:reset\w*|again|retry|wait|timed out)\D{0,24}?(\d+(?:\.\d+)?)\s*(?:s\b|sec)", re.IGNORECASE)
 
 
@@ -130,6 +134,9 @@ def vendor_words(reply: Reply) -> tuple[str, ...]:
     found = dict.fromkeys(word[:_MAX_WORDS].strip() for word in _words(reply.json, 0) if word.strip())
     if found:
         return tuple(found)[:8]
+    if isinstance(reply.json, dict) and len(reply.body) > _MAX_UNREADABLE:
+        # Whole work orders come back too, with the prompt in them.
+        return ()
     text = " ".join(reply.text[:_MAX_WORDS].split())
     return (text,) if text and "<" not in text[:1] else ()
 
@@ -147,6 +154,7 @@ def _words(value: Any, depth: int) -> Iterator[str]:
             if value.get(name) is not None:  # pyright: ignore[reportUnknownMemberType]
                 yield from _words(value[name], depth + 1)
                 if name != "title":
+                    yield from _words(value.get("details"), depth + 1)  # pyright: ignore[reportUnknownMemberType]
                     return
 
 
@@ -160,7 +168,11 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
     return None if wait is None else min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
-_BODY_PATHS = ("retry_after", "error.retry_after", "retryAfter", "detail.retry_after", "parameters.retry_after")
+_BODY_PATHS = (
+    *("retry_after", "error.retry_after", "retryAfter", "detail.retry_after", "parameters.retry_after"),
+    # Until a model is loaded.
+    "estimated_time",
+)
 
 
 def _header_seconds(reply: Reply, now: datetime) -> float | None:
@@ -206,7 +218,7 @@ _KINDS: dict[Outcome, tuple[type[PlatemarkError], str]] = {
     "output_blocked": (BlockedByProvider, "made a picture and withheld it by its own rules. Change the prompt"),
     "bad_request": (ProviderRejected, "does not take this request"),
     "auth": (ProviderAuthFailed, "refused our key. The operator has to look at its setting"),
-    "out_of_credit": (ProviderAuthFailed, "has no credit left for our key. The operator has to buy some"),
+    "out_of_credit": (ProviderOutOfCredit, "has no credit left for our key. The operator has to buy some"),
     "not_found": (ModelUnavailable, "does not know this model or work (any more). Use another model"),
     "rate_limited": (ProviderRateLimited, "asks us to slow down"),
     "overloaded": (ProviderUnavailable, "cannot work at the moment"),

@@ -15,18 +15,23 @@ import anyio
 import anyio.to_thread
 
 from platemark.core.base import JsonObject
-from platemark.core.errors import FetchRefused, InvalidImage, Misconfigured, ModelUnavailable
+from platemark.core.errors import FetchRefused, InvalidImage, Misconfigured, ModelUnavailable, NotFound, PlatemarkError
 from platemark.core.generation import Warning
+from platemark.core.health import Health
 from platemark.core.model import Model
 from platemark.core.money import Cost
 from platemark.core.ports import Clock, Fetch
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
 from platemark.imaging.blank import find_blankness
 from platemark.imaging.header import sniff
+from platemark.providers.breaker import Breaker
 from platemark.providers.catalogue import Declared, check, header_of
-from platemark.providers.http import Call, Keys, Lost, Reply, Transport, kept
+from platemark.providers.http import Call, Keys, Lost, Reply, Transport, decode_payload, kept
+from platemark.providers.listening import listening
 from platemark.providers.outcomes import NOTHING_MADE, Outcome, Verdict, classify, error_of
+from platemark.providers.pacer import Pacer
 from platemark.providers.vendor import Asked, Found, Reading, Vendor
+from platemark.providers.webhooks import Hinting, Hints
 
 PICTURES = ("image/png", "image/jpeg", "image/webp")
 # Polls that may fail one after the other before the wait is given up.
@@ -34,6 +39,7 @@ _MAX_FAILED_POLLS = 5
 _MAX_POLL_SECONDS = 60.0
 _FETCH_TRIES = 3
 _MAX_FOLLOWED = 3
+_STOP_SECONDS = 5.0
 _LARGE = 64 * 1024
 OnUnknown = Literal["retry", "fail"]
 T = TypeVar("T")
@@ -43,19 +49,26 @@ OK = Verdict("ok")
 _ABOUT_THE_KEY: frozenset[Outcome] = frozenset({"auth", "out_of_credit"})
 # Said about a poll, not about the work that is asked after: that goes on.
 _ABOUT_THE_POLL: frozenset[Outcome] = frozenset({"rate_limited", "overloaded", "timed_out", "unknown", "auth"})
+# Said inside a success, about the work: it ended so.
+_ABOUT_THE_WORK: frozenset[Outcome] = frozenset({"overloaded", "timed_out"})
 _WITH_PICTURES: frozenset[Outcome] = frozenset({"ok", "partial"})
 
 
 @dataclass
 class Exchange:
-    """What became of one call: pictures or a verdict, the ticket, and what is kept of the last answer."""
+    """What became of one call: pictures or a verdict, the ticket, and what is kept of the last answer.
+
+    `texts`: the order's prompts, which are not kept again. `ended`: a poll was answered, and the work came to nothing.
+    """
 
     asked: Asked
+    texts: tuple[str, ...] = field(default=(), repr=False)
     verdict: Verdict = OK
     reading: Reading = field(default_factory=Reading)
     pictures: list[Picture] = field(default_factory=list[Picture])
     response: JsonObject | None = None
     request_id: str | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +85,16 @@ class Remote:
     fetch: Fetch
     on_unknown: OnUnknown | None = None
     max_pixels: int = 64_000_000
+    hints: Hints = field(default_factory=Hints)
     models: Mapping[str, Model] = field(init=False)
+    breaker: Breaker = field(init=False)
+    pacer: Pacer = field(init=False)
 
     def __post_init__(self) -> None:
-        """Show the declared models as the nouns that clients see."""
+        """Show the declared models as the nouns that clients see; begin in good health."""
         object.__setattr__(self, "models", {id: each.as_model() for id, each in self.vendor.models.items()})
+        object.__setattr__(self, "breaker", Breaker(self.clock))
+        object.__setattr__(self, "pacer", Pacer(self.vendor.rate, self.clock))
 
     @property
     def name(self) -> str:
@@ -100,6 +118,11 @@ class Remote:
         """Calls at once, by the vendor's contract."""
         return self.vendor.rate.concurrency
 
+    @property
+    def health(self) -> Health:
+        """What its answers of late say of it."""
+        return self.breaker.health
+
     def estimate(self, order: Order) -> Cost:
         """The expected cost. Raises Unsupported for what the declaration rules out: before money is spent."""
         model = self._declared(order.model)
@@ -114,9 +137,21 @@ class Remote:
     async def cancel(self, model: str, ticket: str) -> bool:
         """Ask the vendor to stop; False where it cannot be told or does not answer."""
         declared = self._declared(model)
-        calls = (self.vendor.cancel(each, declared) for each in _tickets(ticket, 1) if each)
-        replies = [await self._send(call) for call in calls if call is not None]
+        ends = (self.vendor.cancel(each, declared) for each in _tickets(ticket, 1) if each)
+        calls = [call for end in ends for call in ((end,) if isinstance(end, Call) else end or ())]
+        replies = [await self._send(call) for call in calls]
         return bool(replies) and all(isinstance(reply, Reply) and reply.status < 400 for reply in replies)
+
+    async def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Poll at once for what a genuine webhook is about; False where nobody waits for it here.
+
+        Raises NotFound where no webhooks are expected, WebhookRefused, Unavailable.
+        """
+        vendor: object = self.vendor
+        if not isinstance(vendor, Hinting) or vendor.webhook_url is None:
+            raise NotFound(f"No webhooks of {self.name} are expected here.")
+        secret = await self.hints.secret_of(vendor, self.clock)
+        return self.hints.wake(vendor.hint(headers, body, secret, self.clock.now()))
 
     async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
         """Ask for an order's pictures, or for what became of a ticket.
@@ -124,13 +159,23 @@ class Remote:
         Raises Unsupported, BlockedByProvider, ProviderError and its kinds, ModelUnavailable, Misconfigured.
         """
         model = self._declared(order.model)
-        await self.check()
-        await anyio.to_thread.run_sync(check, order, model)
-        exchanges = [Exchange(asked) for asked in self.vendor.ask(order, model)]
+        try:
+            await self.check()
+            await anyio.to_thread.run_sync(check, order, model)
+            if ticket is None:
+                self.breaker.enter(self.name)
+        except PlatemarkError:
+            yield Charged(Cost(status="settled", micro_usd=0, basis="nothing was sent"))
+            raise
+        texts = (order.prompt, order.negative_prompt or "")
+        # In a thread: sources become base64, or masks holes.
+        exchanges = [Exchange(each, texts) for each in await anyio.to_thread.run_sync(self.vendor.ask, order, model)]
         if ticket is None:
             async with aclosing(_telling(partial(self._each, exchanges, self._submit, order, model))) as updates:
                 async for update in updates:
                     yield update
+            for each in exchanges:
+                self.breaker.note(each.verdict.outcome)
             if any(each.reading.ticket for each in exchanges):
                 yield Accepted(_joined([each.reading.ticket for each in exchanges]))
         else:
@@ -184,12 +229,22 @@ class Remote:
             return
         watching = exchange.asked.beside
         if watching is None:
-            await self._take(exchange, await self._send(call), model)
+            await self._take(exchange, await self._told_to_stop(call, exchange.asked.stop), model)
             return
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, watching, exchange, order, model, tell)
-            await self._take(exchange, await self._send(call), model)
+            await self._take(exchange, await self._told_to_stop(call, exchange.asked.stop), model)
             group.cancel_scope.cancel()
+
+    async def _told_to_stop(self, call: Call, stop: Call | None) -> Reply | Lost:
+        """The answer; where we go away before it comes, the vendor is told."""
+        try:
+            return await self._send(call)
+        except asyncio.CancelledError:
+            if stop is not None:
+                with anyio.move_on_after(_STOP_SECONDS, shield=True):
+                    await self._send(stop)
+            raise
 
     async def _prepared(self, exchange: Exchange, model: Declared) -> Call | None:
         """The call that makes pictures, once all that comes before it was answered; None where that went wrong."""
@@ -215,9 +270,15 @@ class Remote:
 
     async def _finish(self, exchange: Exchange, order: Order, model: Declared, tell: Tell) -> None:
         """Wait where something is to be waited for, then bring the pictures."""
+        if exchange.verdict.outcome == "pending" and not exchange.reading.ticket:
+            exchange.verdict = Verdict("unknown", ("it was taken without an id to ask after",))
         if exchange.verdict.outcome == "pending" and exchange.reading.ticket:
             told = partial(_tell_progress, exchange=exchange, order=order, tell=tell)
-            await self._wait(exchange, exchange.reading.ticket, model, told)
+            async with (
+                listening(self.transport, exchange.asked.socket, self._authorised, told),
+                self.hints.expected(exchange.reading.ticket),
+            ):
+                await self._wait(exchange, exchange.reading.ticket, model, told)
         if exchange.verdict.outcome in _WITH_PICTURES:
             await self._bring(exchange, order, model)
 
@@ -225,9 +286,9 @@ class Remote:
         """Poll until it is done. Bounded by the model's `max_wait_seconds`; what is then unfinished is unknown."""
         pause, failed, end = model.poll_seconds, 0, self.clock.monotonic() + model.max_wait_seconds
         while failed <= _MAX_FAILED_POLLS and self.clock.monotonic() < end:
-            await self.clock.sleep(pause)
+            await self.hints.pause(ticket, self.clock, pause)
             outcome = await self._poll(exchange, ticket, model)
-            if outcome in _ABOUT_THE_POLL:
+            if outcome in _ABOUT_THE_POLL and not exchange.ended:
                 failed += 1
                 wait = exchange.verdict.retry_after or model.poll_seconds * 2**failed
                 pause = min(max(wait, model.poll_seconds), _MAX_POLL_SECONDS)
@@ -243,9 +304,10 @@ class Remote:
         """Ask once, and whatever the answer says to ask next."""
         await self._take(exchange, await self._send(self.vendor.poll(ticket, model)), model)
         for _ in range(_MAX_FOLLOWED):
-            if exchange.reading.follow is None or exchange.verdict.outcome not in _WITH_PICTURES:
+            follow = exchange.reading.follow
+            if follow is None or exchange.verdict.outcome not in _WITH_PICTURES:
                 break
-            await self._take(exchange, await self._send(exchange.reading.follow), model)
+            await self._take(exchange, await self._send(follow(ticket) if callable(follow) else follow), model)
         return exchange.verdict.outcome
 
     async def _send(self, call: Call) -> Reply | Lost:
@@ -260,7 +322,11 @@ class Remote:
             self.keys.refused(key)
         return reply
 
+    def _authorised(self, call: Call) -> Call:
+        return next((self.vendor.authorise(call, key) for key in self.keys.in_turn()), call)
+
     async def _sent(self, call: Call) -> Reply | Lost:
+        await self.pacer.turn()
         try:
             return await self.transport.send(call)
         except Lost as lost:
@@ -280,10 +346,11 @@ class Remote:
 
     def _note(self, exchange: Exchange, reply: Reply, model: Declared) -> None:
         ticket = exchange.reading.ticket
-        exchange.response = kept(reply, self.keys)
+        exchange.response = kept(reply, self.keys, texts=exchange.texts)
         named = (reply.headers.get(name) for name in self.vendor.request_id_headers)
         exchange.request_id = next(filter(None, named), exchange.request_id)
         exchange.verdict, exchange.reading = self._classified(reply), Reading(ticket=ticket)
+        exchange.ended = reply.status < 300 and exchange.verdict.outcome in _ABOUT_THE_WORK
         if exchange.verdict.outcome not in (*_WITH_PICTURES, "pending"):
             return
         reading = self.vendor.read(reply, model)
@@ -297,7 +364,7 @@ class Remote:
         """The pictures of an answer, each fetched, sniffed and measured; the verdict follows from what is left."""
         asked, reasons = exchange.asked, list[Verdict]()
         for number, found in enumerate(exchange.reading.found[: len(asked.indices)]):
-            data = await self._bytes(found) if found.outcome == "ok" else Verdict(found.outcome)
+            data = await self._bytes(found) if found.outcome == "ok" else self._refused(found)
             picture = (
                 data if isinstance(data, Verdict) else await self._picture(data, found, asked, number, order, model)
             )
@@ -310,13 +377,16 @@ class Remote:
         elif len(exchange.pictures) < len(asked.indices):
             exchange.verdict = Verdict("partial")
 
+    def _refused(self, found: Found) -> Verdict:
+        return Verdict(found.outcome, tuple(self.keys.clean(word) for word in found.words))
+
     async def _bytes(self, found: Found) -> bytes | Verdict:
         if found.url is None:
             return found.data or Verdict("unusable", ("a picture cannot be decoded from the answer",))
         words = ""
         for number in range(_FETCH_TRIES):
             try:
-                return await self.fetch(found.url)
+                return _picture_bytes(await self.fetch(found.url))
             except FetchRefused as error:
                 words = self.keys.clean(error.detail)
                 await self.clock.sleep(float(number))
@@ -330,14 +400,15 @@ class Remote:
             return Verdict("unusable", (f"what it sent as a picture is {media_type or 'of no known type'}",))
         try:
             header = await anyio.to_thread.run_sync(header_of, data, media_type)
-            if model.blank_means_blocked and await self._is_blank(data):
+            if order.looks and model.blank_means_blocked and await self._is_blank(data):
                 return Verdict("output_blocked", ("it sent a blank picture",))
         except InvalidImage as error:
             return Verdict("unusable", (error.detail,))
         index = asked.indices[number]
         seed = found.seed if found.seed is not None else asked.seeds[number] if model.capabilities.seed else None
         size = (header.width, header.height)
-        return Picture(data, media_type, index, seed, warnings=_warnings(size, order, model), flags=found.flags)
+        warnings = _warnings(size, order, model)
+        return Picture(data, media_type, index, seed, warnings=warnings, flags=found.flags, vendors=True)
 
     async def _is_blank(self, data: bytes) -> bool:
         look = partial(find_blankness, data, max_bytes=self.transport.max_bytes, max_pixels=self.max_pixels)
@@ -384,6 +455,13 @@ async def _aside(reply: Reply, work: Callable[[*Given], T], *given: *Given) -> T
     if len(reply.body) < _LARGE:
         return work(*given)
     return await anyio.to_thread.run_sync(work, *given)
+
+
+def _picture_bytes(data: bytes) -> bytes:
+    """What lay behind a URL; some vendors put base64 there, as a text."""
+    if sniff(data) is None and data[:64].isascii() and (decoded := decode_payload(data.decode("ascii", "replace"))):
+        return decoded
+    return data
 
 
 _OF_LOST: Mapping[str, Outcome] = {

@@ -13,9 +13,9 @@ from platemark.core.model import Capabilities
 from platemark.core.updates import Order
 from platemark.imaging.header import sniff
 from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, nearest_ratio
-from platemark.providers.http import Call, Part, Reply, decode_payload
+from platemark.providers.http import Call, Reply, decode_payload, png_part, with_bearer
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import Asked, Found, Reading
+from platemark.providers.vendor import About, Asked, Found, Reading, seed_of
 
 NAME = "stability"
 BASE_URL = "https://api.stability.ai"
@@ -55,6 +55,7 @@ SAMPLERS = {
     "heun": "K_HEUN",
     "lms": "K_LMS",
 }
+ABOUT = About(delivers="raw bytes, or base64 in JSON, by Accept; bytes are asked for")
 _CREDIT = "1 credit = 0.01 USD is not confirmed by a source"
 _PUBLISHED = "credits of the published v2beta document"
 # 10 MiB a request, less what the other fields take.
@@ -212,10 +213,11 @@ class Stability:
     free_repeat: bool = False
     replays_keys: bool = False
     needs_key: bool = True
+    about: About = ABOUT
 
     def authorise(self, call: Call, key: str) -> Call:
         """A bearer token."""
-        return replace(call, headers={**self.headers, **call.headers, "authorization": f"Bearer {key}"})
+        return with_bearer(replace(call, headers={**self.headers, **call.headers}), key)
 
     def ask(self, order: Order, model: Declared) -> Sequence[Asked]:
         """One call a seed: no route that all models have makes more."""
@@ -227,7 +229,7 @@ class Stability:
     def read(self, reply: Reply, model: Declared) -> Reading:
         """Bytes, base64 in JSON, `artifacts`, or the id of work that goes on."""
         if (sniff(reply.body) or "").startswith("image/"):
-            return Reading((Found(reply.body, seed=_seed(reply.headers.get("seed"))),))
+            return Reading((Found(reply.body, seed=seed_of(reply.headers.get("seed"))),))
         body: Any = reply.json
         if not isinstance(body, dict):
             # What came in place of a picture is judged where pictures are.
@@ -258,15 +260,7 @@ def _read_json(body: Mapping[str, Any]) -> Reading:
 
 
 def _decoded(text: Any, seed: Any) -> Found:
-    return Found(decode_payload(text) if isinstance(text, str) else None, seed=_seed(seed))
-
-
-def _seed(said: Any) -> int | None:
-    """Some say it as text, some as a number with a fraction; 0 says nothing."""
-    try:
-        return int(float(said)) or None
-    except (TypeError, ValueError):
-        return None
+    return Found(decode_payload(text) if isinstance(text, str) else None, seed=seed_of(seed))
 
 
 def _v2_call(order: Order, model: Declared, seed: int) -> Call:
@@ -275,7 +269,7 @@ def _v2_call(order: Order, model: Declared, seed: int) -> Call:
     path = f"{model.route}/{controls[0].type}" if controls else model.route
     picture = order.guides[0] if order.guides else order.image
     pictures = {"image": picture, "mask": order.mask}
-    files = {name: _png(name, data) for name, data in pictures.items() if data is not None}
+    files = {name: png_part(name, data) for name, data in pictures.items() if data is not None}
     # The creative upscaler answers with an id, which is JSON.
     accept = "application/json" if "creative" in path else "image/*"
     return Call("POST", path, headers={"accept": accept}, form=form, files=files)
@@ -362,9 +356,9 @@ def _v1_form(
     form = {name: str(value) for name, value in numbers.items()}
     for index, (text, weight) in enumerate(prompts):
         form |= {f"text_prompts[{index}][text]": text, f"text_prompts[{index}][weight]": str(weight)}
-    files = {"init_image": _png("init_image", order.image or b"")}
+    files = {"init_image": png_part("init_image", order.image or b"")}
     if order.operation == "inpaint":
-        files["mask_image"] = _png("mask_image", order.mask or b"")
+        files["mask_image"] = png_part("mask_image", order.mask or b"")
         form["mask_source"] = "MASK_IMAGE_WHITE"
         return Call("POST", f"{model.route}/image-to-image/masking", headers=headers, form=form, files=files)
     strength = order.parameters.strength
@@ -372,7 +366,3 @@ def _v1_form(
     keeps = 1 - ((model.default_strength or 0.0) if strength is None else strength)
     form |= {"init_image_mode": "IMAGE_STRENGTH", "image_strength": f"{keeps:g}"}
     return Call("POST", f"{model.route}/image-to-image", headers=headers, form=form, files=files)
-
-
-def _png(name: str, data: bytes) -> Part:
-    return (f"{name}.png", data, "image/png")

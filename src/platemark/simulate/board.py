@@ -37,6 +37,8 @@ OWN = (
     "never_ending",
     "fewer_pictures",
     "failed_later",
+    "duplicate_webhook",
+    "forged_webhook",
 )
 TROUBLES = COMMON + OWN
 
@@ -63,9 +65,13 @@ class Seen:
 
 @dataclass
 class Switchboard:
-    """`keys` are let in; `calls` has every request, method and path, also those that went wrong."""
+    """`keys` are let in; `calls` has every request, method and path, also those that went wrong.
+
+    `uncounted`: how the paths begin of what is posted but asks for no picture, such as uploads and polls.
+    """
 
     keys: frozenset[str] = frozenset({"sk-simulated"})
+    uncounted: tuple[str, ...] = ()
     troubles: deque[Trouble] = field(default_factory=deque[Trouble])
     always: Trouble | None = None
     calls: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -87,8 +93,8 @@ class Switchboard:
         return self.always.name if self.always and self._fits(self.always, method, names) else None
 
     def submissions(self, method: str = "POST") -> int:
-        """How many requests of this method came in."""
-        return sum(each == method for each, _ in self.calls)
+        """How many requests of this method came in that asked for pictures."""
+        return sum(each == method and not path.startswith(self.uncounted) for each, path in self.calls)
 
     @staticmethod
     def _fits(trouble: Trouble, method: str, names: tuple[str, ...]) -> bool:

@@ -1,14 +1,44 @@
 """The fake vendors by name, and one of them as a server for anybody's tests."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 
 from platemark.core.errors import InvalidRequest
+from platemark.simulate.aime import FakeAime
+from platemark.simulate.aimlapi import FakeAimlapi
+from platemark.simulate.automatic1111 import FakeAutomatic1111
+from platemark.simulate.comfyui import FakeComfyUI
+from platemark.simulate.fal import FakeFal
+from platemark.simulate.fireworks import FakeFireworks
+from platemark.simulate.horde import FakeHorde
+from platemark.simulate.hotpot import FakeHotpot
+from platemark.simulate.huggingface import FakeHuggingFace
+from platemark.simulate.modelslab import FakeModelsLab
+from platemark.simulate.openai_images import FakeOpenAIImages
+from platemark.simulate.openai_servers import SERVERS
+from platemark.simulate.replicate import FakeReplicate
 from platemark.simulate.server import Fake, serve
 from platemark.simulate.stability import FakeStability
+from platemark.simulate.together import FakeTogether
 
-FAKES: Mapping[str, Callable[[], Fake]] = {"stability": FakeStability}
+FAKES: Mapping[str, Callable[[], Fake]] = {
+    "stability": FakeStability,
+    "together": FakeTogether,
+    "replicate": FakeReplicate,
+    "aimlapi": FakeAimlapi,
+    "aime": FakeAime,
+    "automatic1111": FakeAutomatic1111,
+    "comfyui": FakeComfyUI,
+    "hotpot": FakeHotpot,
+    **{kind: partial(FakeOpenAIImages, kind) for kind in SERVERS},
+    "huggingface": FakeHuggingFace,
+    "fal": FakeFal,
+    "fireworks": FakeFireworks,
+    "modelslab": FakeModelsLab,
+    "horde": FakeHorde,
+}
 
 
 async def simulate(name: str, *, host: str, port: int, ready: Callable[[str], None]) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `least` and `most` bound a number, or the length of a text; `step`: the number is a multiple of it."""
+    """One field: a text, number, integer, flag, list, object or file.
+
+    `least` and `most` bound a number, or the length of a text or list; `step`: the number is a multiple of it.
+    """
 
     kind: str = "text"
     required: bool = False
@@ -31,13 +34,23 @@ def complaints(table: Mapping[str, Field], given: Mapping[str, Any], files: Mapp
             yield f"{name}: {complaint}"
 
 
+# What Python makes of it, what it is called, and what its length counts.
+_SHAPES: Mapping[str, tuple[type[Any], str, str]] = {
+    "text": (str, "a text", "characters"),
+    "list": (list, "a list", "entries"),
+    "flag": (bool, "true or false", ""),
+    "object": (dict, "an object", ""),
+}
+
+
 def _complaint(field: Field, value: Any) -> str | None:
     if field.kind == "file":
         return None if value else "is empty"
     if field.one_of:
         return None if value in field.one_of else f"must be one of {', '.join(field.one_of)}"
-    if field.kind == "text":
-        return _outside(field, len(value), "characters") if isinstance(value, str) else "must be a text"
+    if field.kind in _SHAPES:
+        shape, called, unit = _SHAPES[field.kind]
+        return _outside(field, len(value) if unit else 0, unit) if isinstance(value, shape) else f"must be {called}"
     try:
         number = float(value)
     except (TypeError, ValueError):

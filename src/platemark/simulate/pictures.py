@@ -23,6 +23,14 @@ def striped(width: int, height: int, *told: bytes | str | int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def blank(width: int, height: int) -> bytes:
+    """A black PNG: what some vendors send in place of a picture that they withhold."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    lines = zlib.compress(bytes((width + 1) * height), 1)
+    parts = (png_chunk(b"IHDR", header), png_chunk(b"IDAT", lines), png_chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def as_format(png: bytes, output_format: OutputFormat) -> bytes:
     """The picture in another format."""
     if output_format == "png":

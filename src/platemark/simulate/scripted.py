@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from platemark.core.health import Health
 from platemark.core.model import Capabilities, Model
 from platemark.core.money import Cost
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Progress, Update
@@ -75,6 +76,7 @@ class Scripted:
     tickets: bool = False
     free_repeat: bool = True
     concurrency: int = 4
+    health: Health = field(default_factory=Health)
     name: str = "scripted"
     cost: Cost = _COST
     calls: Counter[str] = field(default_factory=Counter[str])

@@ -49,6 +49,8 @@ class Misbehaving:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or go wrong as the switchboard says."""
+        if scope["type"] == "websocket":
+            await self.fake.app(scope, receive, send)
         if scope["type"] != "http":
             return
         if scope["path"] == CONTROL:
@@ -205,6 +207,7 @@ async def serve(fake: Fake, *, host: str = "127.0.0.1", port: int = 0) -> AsyncG
         port=port,
         log_level="critical",
         lifespan="off",
+        ws="wsproto",
         timeout_graceful_shutdown=1,
         # The fake says itself what time it is, where that matters.
         date_header=False,

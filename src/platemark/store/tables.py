@@ -94,7 +94,9 @@ def _refers(name: str, target: str, *, null: bool = False) -> Column[Any]:
     return Column(name, Text, ForeignKey(target), nullable=null)
 
 
-projects = Table("projects", metadata, _key(), *_text("name"), *_time("created_at"), *_time("disabled_at", null=True))
+projects = Table(
+    "projects", metadata, _key(), *_text("name profile"), *_time("created_at"), *_time("disabled_at", null=True)
+)
 people = Table(
     "people",
     metadata,
@@ -130,10 +132,12 @@ generations = Table(
     "generations",
     metadata,
     _key(),
-    *_text("project key status operation lane model text_sha256 response_format output_format cost_status cost_basis"),
+    *_text(
+        "project key status operation lane model text_sha256 response_format output_format cost_status cost_basis profile"
+    ),
     *_text("requested_model model_revision user_sha256 role audience", null=True),
     _refers("text", "prompt_texts.id"),
-    *_json("parameters inputs tags warnings dropped"),
+    *_json("parameters inputs route tags warnings dropped"),
     *_json("error", null=True),
     *_time("created_at start_by"),
     *_time("started_at finished_at retry_at cancel_requested_at", null=True),
@@ -174,7 +178,7 @@ attempts = Table(
     *_text("project provider state cost_status cost_basis"),
     _refers("generation", "generations.id"),
     *_whole("number"),
-    *_text("ticket provider_request_id", null=True),
+    *_text("model ticket provider_request_id", null=True),
     *_time("created_at"),
     *_time("sent_at finished_at", null=True),
     *_json("response error", null=True),

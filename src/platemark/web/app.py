@@ -14,9 +14,9 @@ from platemark.web import openapi, operations
 from platemark.web.ratelimit import RateLimits
 from platemark.web.requests import RequestFrame, handlers
 from platemark.web.stopping import Stopping
-from platemark.web.v1 import audit, events, generate, generations, images, inspections, keys, models, projects
+from platemark.web.v1 import audit, events, generate, generations, images, inspections, keys, models, projects, webhooks
 
-_V1 = (generate, generations, images, inspections, models, keys, projects, audit, events)
+_V1 = (generate, generations, images, inspections, models, keys, projects, audit, events, webhooks)
 # FastAPI's own telemetry writes query strings and stack traces into spans; ours does not.
 _SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 

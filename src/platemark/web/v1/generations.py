@@ -12,6 +12,7 @@ from platemark.flows import cancel as cancel_flow
 from platemark.flows import content, erase, look, record
 from platemark.flows import retry as retry_flow
 from platemark.flows.accept import user_digest
+from platemark.flows.resolve import named
 from platemark.web import answers, documented, sse
 from platemark.web.addresses import GenerationId
 from platemark.web.auth import Reader, Writer
@@ -36,7 +37,7 @@ async def listing(call: Reader, filters: Annotated[GenerationFilters, Query()]) 
         tags=filters.tags,
         status=tuple(filters.status),
         lane=filters.lane,
-        model=call.platform.aliases.get(model, model) if model else None,
+        model=named(call.platform, model) if model else None,
         user_sha256=user_digest(project, filters.user) if filters.user else None,
         needs_attention=filters.needs_attention,
     )

@@ -112,6 +112,24 @@ async def read(request: Request, id: ImageId, url: Annotated[SignedUrl, Query()]
 
 
 @router.get(
+    "/v1/images/{id}/original",
+    operation_id="get_image_original",
+    summary="Read what a vendor or uploader gave",
+    response_class=Response,
+    responses={
+        200: documented.bytes_response("The bytes as they came, with any credential that was in them."),
+        206: documented.bytes_response("The range that was asked for."),
+        304: {"description": "You have it: its hash is your ETag."},
+        416: {"description": "There are no such bytes."},
+        **documented.faults(NotAllowed, NotFound, Gone),
+    },
+)
+async def read_original(call: Reader, id: ImageId) -> Response:
+    """For evidence: not screened again, not sealed, never published. Our own engine's are not kept: 404."""
+    return answers.image_bytes(call.request, await content.read_original(call.platform, call.principal, id))
+
+
+@router.get(
     "/v1/images/{id}/record",
     operation_id="get_image_record",
     summary="Read the record of an image",
