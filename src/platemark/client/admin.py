@@ -9,7 +9,7 @@ from platemark.client import nouns
 from platemark.client.drive import Async, Blocking
 from platemark.client.effects import Steps
 from platemark.client.wire import Server
-from platemark.core.project import DEFAULT_SCOPES
+from platemark.core.project import DEFAULT_SCOPES, Profile
 from platemark.core.resource import KeyResource, ProjectResource
 
 
@@ -28,6 +28,15 @@ def _rotate_key(server: Server, key: str, overlap: timedelta) -> Steps[KeyResour
 
 def _revoke_key(server: Server, key: str) -> Steps[KeyResource]:
     return nouns.act(server, KeyResource, nouns.route("keys", key, "revoke"), repeatable=True)
+
+
+def _create_project(server: Server, name: str, profile: Profile) -> Steps[ProjectResource]:
+    return nouns.act(server, ProjectResource, "/v1/projects", {"name": name, "profile": profile})
+
+
+def _set_profile(server: Server, project: str, profile: Profile) -> Steps[ProjectResource]:
+    path = nouns.route("projects", project, "profile")
+    return nouns.act(server, ProjectResource, path, {"profile": profile}, repeatable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +113,13 @@ class Projects:
         """All projects for a key that manages them, else its own."""
         return self._link.run(nouns.listing(self._link.server, ProjectResource, "/v1/projects"))
 
-    def create(self, name: str) -> ProjectResource:
-        """A new, empty project."""
-        return self._link.run(nouns.act(self._link.server, ProjectResource, "/v1/projects", {"name": name}))
+    def create(self, name: str, *, profile: Profile = "standard") -> ProjectResource:
+        """A new, empty project. `profile`: which checks it gets."""
+        return self._link.run(_create_project(self._link.server, name, profile))
+
+    def set_profile(self, project: str, profile: Profile) -> ProjectResource:
+        """Which checks the project gets for what it accepts from now on."""
+        return self._link.run(_set_profile(self._link.server, project, profile))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +132,13 @@ class AsyncProjects:
         """All projects for a key that manages them, else its own."""
         return await self._link.run(nouns.listing(self._link.server, ProjectResource, "/v1/projects"))
 
-    async def create(self, name: str) -> ProjectResource:
-        """A new, empty project."""
-        return await self._link.run(nouns.act(self._link.server, ProjectResource, "/v1/projects", {"name": name}))
+    async def create(self, name: str, *, profile: Profile = "standard") -> ProjectResource:
+        """A new, empty project. `profile`: which checks it gets."""
+        return await self._link.run(_create_project(self._link.server, name, profile))
+
+    async def set_profile(self, project: str, profile: Profile) -> ProjectResource:
+        """Which checks the project gets for what it accepts from now on."""
+        return await self._link.run(_set_profile(self._link.server, project, profile))
 
 
 @dataclass(frozen=True, slots=True)

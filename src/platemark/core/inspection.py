@@ -21,7 +21,10 @@ LIMITS = ("Absence of evidence is not evidence of authenticity.", "A verdict is 
 
 
 class Finding(Part):
-    """One piece of evidence. `status` is `not_evaluated` when nothing looked, `off` by profile; `detail` holds the kind's own fields."""
+    """One piece of evidence. `detail` holds the kind's own fields.
+
+    `status` is `not_evaluated` when nothing could look, `off` when the project's profile has nothing look.
+    """
 
     kind: FindingKind
     status: str

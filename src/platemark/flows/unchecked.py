@@ -34,7 +34,10 @@ def unscreened(
     image: str | None = None,
     flags: tuple[Signal, ...] = (),
 ) -> Verdict:
-    """The verdict `off` with each detector that did not look; the policy's own where it reviews or blocks for `flags`."""
+    """The verdict `off`, with each detector that did not look.
+
+    Where the policy reviews or blocks for `flags`, the provider's own words about its picture, that is the verdict.
+    """
     signals = (*flags, *(_silent(detector) for detector in detectors))
     if flags and (ruling := platform.policy.rule(flags, circumstances)).decision in _GRAVE:
         about = {"project": project, "generation": generation, "image": image}

@@ -36,7 +36,7 @@ async def take_in(
     *,
     generation: str | None = None,
 ) -> Developed:
-    """Decode, screen and inspect a picture that came from outside; in `pass_through` only decode. Nothing is stored yet.
+    """Decode, screen and inspect a picture that came from outside; nothing is stored yet. `pass_through` only decodes.
 
     `generation` is the one that starts from it, for which it is screened. Raises InvalidImage, TooLarge.
     """

@@ -132,9 +132,8 @@ generations = Table(
     "generations",
     metadata,
     _key(),
-    *_text(
-        "project key status operation lane model text_sha256 response_format output_format cost_status cost_basis profile"
-    ),
+    *_text("project key status operation lane model text_sha256 response_format output_format cost_status cost_basis"),
+    *_text("profile"),
     *_text("requested_model model_revision user_sha256 role audience", null=True),
     _refers("text", "prompt_texts.id"),
     *_json("parameters inputs route tags warnings dropped"),

@@ -50,3 +50,6 @@ InspectionId = Annotated[
     str, AfterValidator(_existing("ins", "inspection")), Path(examples=["ins_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
 ]
 KeyId = Annotated[str, AfterValidator(_existing("key", "key")), Path(examples=["key_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])]
+ProjectId = Annotated[
+    str, AfterValidator(_existing("prj", "project")), Path(examples=["prj_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]

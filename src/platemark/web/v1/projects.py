@@ -3,12 +3,13 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from platemark.core.errors import MalformedBody, UnsupportedMedia
-from platemark.core.project import Project
+from platemark.core.errors import MalformedBody, NotFound, UnsupportedMedia
+from platemark.core.project import Profile, Project
 from platemark.core.request import Name, StrictModel
 from platemark.core.resource import ListResource, ProjectResource
 from platemark.flows import projects
 from platemark.web import answers, bodies, documented
+from platemark.web.addresses import ProjectId
 from platemark.web.auth import Operator, Reader
 
 router = APIRouter(tags=["projects"])
@@ -16,9 +17,16 @@ _LARGEST_BODY = 64 * 1024
 
 
 class NewProject(StrictModel):
-    """What a new project is called."""
+    """What a new project is called, and which checks it gets."""
 
     name: Name
+    profile: Profile = "standard"
+
+
+class NewProfile(StrictModel):
+    """The checks that a project gets from now on."""
+
+    profile: Profile
 
 
 def _resource(project: Project) -> ProjectResource:
@@ -48,4 +56,18 @@ async def listing(call: Reader) -> Response:
 async def create(call: Operator) -> Response:
     """An empty one; make its first key with `POST /v1/keys` and its id as `project`."""
     wanted = await bodies.read_model(call.request, NewProject, _LARGEST_BODY)
-    return answers.json(_resource(await projects.create_project(call.platform, call.principal, wanted.name)), 201)
+    made = await projects.create_project(call.platform, call.principal, wanted.name, wanted.profile)
+    return answers.json(_resource(made), 201)
+
+
+@router.post(
+    "/v1/projects/{id}/profile",
+    operation_id="set_project_profile",
+    summary="Set a project's profile",
+    responses={200: {"model": ProjectResource}, **documented.faults(MalformedBody, UnsupportedMedia, NotFound)},
+    openapi_extra=documented.body("NewProfile", {"profile": "pass_through"}),
+)
+async def profile(call: Operator, id: ProjectId) -> Response:
+    """For what it accepts from now on: what runs already keeps the profile that it was accepted under."""
+    wanted = await bodies.read_model(call.request, NewProfile, _LARGEST_BODY)
+    return answers.json(_resource(await projects.set_profile(call.platform, call.principal, id, wanted.profile)))
