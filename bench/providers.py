@@ -1,14 +1,16 @@
 """What our server costs for each picture of a hosted provider, beside LiteLLM's proxy on the same stub.
 
-    python bench/providers.py [--images 40] [--rounds 4] [--at-once 1] [--litellm FOLDER] [--without-litellm]
+    python bench/providers.py [--images 40] [--rounds 4] [--at-once 1] [--profile standard] [--litellm FOLDER]
+                                [--without-litellm]
 
 The stub speaks OpenAI's images API: after a fixed delay it answers with a real PNG of 1.5 MB in base64. It is called
 directly, through `POST /v1/generate`, and through LiteLLM's proxy, by turns in one run. Measured for each: CPU of the
 server's processes, and how much later the answer comes than from the stub itself. The client takes base64 from both.
 `--images 2000 --at-once 2` shows whether memory stays flat.
 
-Profiles: `standard`, in which each picture is decoded, screened, sealed, stored, inspected and recorded; the proxy does
-none of it. A profile `pass_through` is not there yet.
+Profiles, both unless one is named: `standard`, in which each picture is decoded, screened, sealed, stored, inspected
+and recorded, and `pass_through`, in which it is stored and recorded; the proxy does none of it. Each has a project of
+the same server with a key of its own, so the server's memory is that of both.
 
 LiteLLM (MIT) is installed from the package index into a folder of its own: a temporary one, or FOLDER, which is kept
 for the next run. Its `proxy` extra brings `litellm-enterprise`, which is proprietary and is taken out again at once.
@@ -28,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +50,7 @@ SIDE = 1024
 KEY = "sk-bench"
 # A server of one's own that speaks OpenAI's dialect: no contract slows it down.
 OURS, MODEL = "vllm-omni", "vllm-omni/served"
+PROFILES = ("standard", "pass_through")
 # Servers finish their books after the answer.
 SETTLED_SECONDS = 1.0
 
@@ -61,6 +64,7 @@ class Side:
     body: Mapping[str, object]
     headers: dict[str, str] = field(default_factory=dict[str, str])
     process: psutil.Process | None = None
+    ours: bool = False
     seconds: list[float] = field(default_factory=list[float])
     cpu: float = 0.0
     memory: list[int] = field(default_factory=list[int])
@@ -182,8 +186,8 @@ def proxy(folder: Path, venv: Path, vendor: str) -> Generator[Side]:
 
 
 @contextmanager
-def ours(folder: Path, vendor: str) -> Generator[Side]:
-    """Our server on SQLite and a directory, as `platemark serve` starts it."""
+def ours(folder: Path, vendor: str, profiles: Sequence[str]) -> Generator[list[Side]]:
+    """Our server on SQLite and a directory, as `platemark serve` starts it; a side for each profile."""
     key, port = secrets.token_hex(24), _free_port()
     url = f"http://127.0.0.1:{port}"
     said = {
@@ -200,8 +204,16 @@ def ours(folder: Path, vendor: str) -> Generator[Side]:
         "BENCH_KEY": KEY,
     }
     with started("platemark", [sys.executable, "-m", "platemark", "serve"], folder, f"{url}/readyz", **said) as process:
-        body = {"prompt": PROMPT, "width": SIDE, "height": SIDE, "response_format": "b64_json"}
-        yield Side("Platemark", f"{url}/v1/generate", body, {"Authorization": f"Bearer {key}"}, process)
+        yield [_side_of(url, key, process, profile) for profile in profiles]
+
+
+def _side_of(url: str, admin_key: str, process: psutil.Process, profile: str) -> Side:
+    """A new project with this profile."""
+    with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {admin_key}"}, trust_env=False) as http:
+        project = http.post("/v1/projects", json={"name": profile, "profile": profile}).json()
+        key = http.post("/v1/keys", json={"name": "bench", "project": project["id"]}).json()["secret"]
+    body = {"prompt": PROMPT, "width": SIDE, "height": SIDE, "response_format": "b64_json"}
+    return Side(profile, f"{url}/v1/generate", body, {"Authorization": f"Bearer {key}"}, process, ours=True)
 
 
 @contextmanager
@@ -260,23 +272,25 @@ def tell(sides: list[Side], at_once: int, delay: float) -> None:
     """The table, with ratios to LiteLLM where it was measured."""
     direct, *servers = sides
     base = statistics.median(direct.seconds)
-    print(f"\n{len(picture()):,} bytes of PNG, {at_once} at once, {os.cpu_count()} cores; adapter {OURS}, standard")
+    print(f"\n{len(picture()):,} bytes of PNG, {at_once} at once, {os.cpu_count()} cores; adapter {OURS}")
     print(f"the stub waits {delay * 1000:.0f} ms and answers in {base * 1000:.0f} ms (median)")
     heads = (("images", 8), ("CPU ms each", 13), ("later p50 ms", 14), ("p95 ms", 9), ("MB at start", 13))
-    print(" " * 12 + "".join(f"{head:>{width}}" for head, width in (*heads, ("middle", 8), ("end", 8))))
+    print(" " * 13 + "".join(f"{head:>{width}}" for head, width in (*heads, ("middle", 8), ("end", 8))))
     for side in servers:
         late = sorted((seconds - base) * 1000 for seconds in side.seconds)
         memory = "".join(f"{held / 1e6:>{width}.0f}" for held, width in zip(side.memory, (13, 8, 8), strict=False))
         cpu = side.cpu / len(late) * 1000
         print(
-            f"{side.name:<12}{len(late):>8}{cpu:>13.1f}{statistics.median(late):>14.1f}"
+            f"{side.name:<13}{len(late):>8}{cpu:>13.1f}{statistics.median(late):>14.1f}"
             f"{late[int(len(late) * 0.95)]:>9.1f}{memory}"
         )
-    if len(servers) == 2:
-        mine, theirs = servers
+    theirs = next((side for side in servers if not side.ours), None)
+    for mine in (side for side in servers if side.ours):
+        if theirs is None:
+            break
         cpu = (mine.cpu / len(mine.seconds)) / (theirs.cpu / len(theirs.seconds))
         late = (statistics.median(mine.seconds) - base) / (statistics.median(theirs.seconds) - base)
-        print(f"Platemark by LiteLLM: CPU {cpu:.2f}, added latency {late:.2f}")
+        print(f"{mine.name} by LiteLLM: CPU {cpu:.2f}, added latency {late:.2f}")
     for side in servers:
         print(f"{side.name}: memory at the end by memory in the middle {side.memory[-1] / side.memory[-2]:.3f}")
 
@@ -286,7 +300,8 @@ def main(given: argparse.Namespace) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="platemark-bench-")))
         direct = stack.enter_context(vendor_on(folder, given.delay))
         vendor = direct.url.removesuffix("/v1/images/generations")
-        sides = [direct, stack.enter_context(ours(folder, vendor))]
+        profiles = [given.profile] if given.profile else PROFILES
+        sides = [direct, *stack.enter_context(ours(folder, vendor, profiles))]
         if not given.without_litellm:
             sides.append(stack.enter_context(proxy(folder, given.litellm or folder / "litellm", vendor)))
         asyncio.run(measure(sides, given.images, given.rounds, given.at_once))
@@ -299,6 +314,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=4, help="turns in which they are made")
     parser.add_argument("--at-once", type=int, default=1, help="calls under way at a time")
     parser.add_argument("--delay", type=float, default=0.2, help="seconds that the stub waits")
+    parser.add_argument("--profile", choices=PROFILES, help="of ours, this one alone")
     parser.add_argument("--litellm", type=Path, help="folder of its installation, kept for the next run")
     parser.add_argument("--without-litellm", action="store_true", help="measure our side alone")
     parser.add_argument("--stub", type=int, help=argparse.SUPPRESS)

@@ -157,7 +157,8 @@ def test_keys_are_made_used_replaced_and_taken_away(
 
 
 def test_a_new_project_has_its_own_key(capsys: pytest.CaptureFixture[str]) -> None:
-    project = said(capsys, "projects", "create", "marketplace").strip()
+    project = said(capsys, "projects", "create", "marketplace", "--profile", "pass_through").strip()
+    assert said(capsys, "projects", "profile", project, "standard").split() == [project, "standard"]
     secret = said(capsys, "keys", "create", "app", "--project", project, "--scope", "images:read").strip()
     with Client(api_key=secret) as client:
         assert len(client.images.list()) == 0

@@ -5,7 +5,9 @@ from PIL import Image
 
 from pictures import BOUNDS, encoded, house, noise
 from platemark.core.errors import InvalidImage
-from platemark.imaging.fingerprint import distance, nearest, pdq
+from platemark.core.model import OutputFormat
+from platemark.imaging.decode import normalise
+from platemark.imaging.fingerprint import distance, nearest, pdq, pdq_of
 
 HASH = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
@@ -48,3 +50,14 @@ def test_distance_is_a_metric(one: str, other: str) -> None:
     assert distance(one, one) == 0
     assert distance(one, other) == distance(other, one)
     assert 0 <= distance(one, other) <= 256
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+def test_the_pixels_of_a_normalised_picture_give_the_hash_of_its_file(mode: str, format: OutputFormat) -> None:
+    for source in ("PNG", "JPEG") if mode in ("RGB", "L") else ("PNG",):
+        normal = normalise(encoded(house().convert(mode), source), format, **BOUNDS)
+        kept = format == "png" or (source == "JPEG" and format == "jpeg" and mode == "RGB")
+        assert (normal.pixels is not None) == kept
+        if normal.pixels is not None:
+            assert pdq_of(normal.pixels) == pdq(normal.data, **BOUNDS)

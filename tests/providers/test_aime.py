@@ -2,36 +2,33 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from attached import attached, check_row, drawn, never, order_of, unsupported, verdict_of
 
 from platemark.core.errors import (
-    FetchRefused,
     OutcomeUnknown,
     ProviderAuthFailed,
     ProviderError,
     ProviderUnavailable,
-    Unsupported,
 )
 from platemark.core.model import Operation
 from platemark.core.updates import Accepted, Answered, Order, Picture, Preview, Progress
 from platemark.providers.aime import MODELS, TABLE, Aime
 from platemark.providers.catalogue import Declared
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.simulate.aime import ENDPOINTS, FakeAime
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.pictures import striped
 from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SD35 = "aime/stable-diffusion-3-5"
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[int, str, Outcome]] = [
@@ -54,10 +51,7 @@ ROWS: list[tuple[int, str, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, str, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body.encode())
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -72,23 +66,17 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, str, Outcome]) -> No
     ],
 )
 def test_what_else_answers_mean(status: int, body: str, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, body.encode()), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, body).outcome == outcome
 
 
-@asynccontextmanager
-async def connected(
+def connected(
     change: Callable[[Declared], Declared] = lambda model: model,
     *,
     keys: tuple[str, ...] = (KEY,),
     fake: FakeAime | None = None,
-) -> AsyncGenerator[tuple[Remote, FakeAime]]:
-    async def never(url: str) -> bytes:
-        raise FetchRefused(url)
-
-    server = fake or FakeAime()
+) -> AbstractAsyncContextManager[tuple[Remote, FakeAime]]:
     vendor = Aime(models={name: change(model) for name, model in MODELS.items()})
-    async with serve(server) as url, open_transport("aime", url) as transport:
-        yield Remote(vendor, transport, Keys(keys), FastClock(), never), server
+    return attached(vendor, fake or FakeAime(), keys=keys, fetch=never)
 
 
 def with_login(model: Declared) -> Declared:
@@ -96,16 +84,12 @@ def with_login(model: Declared) -> Declared:
 
 
 def order(model: str = SD35, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, **parameters)
 
 
 async def sent(wanted: Order) -> tuple[str, dict[str, Any]]:
     """Path and fields of the one job that an order comes to, without what goes with every job."""
-    async with connected() as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(Aime(), FakeAime(), wanted, fetch=never)
     fields = dict(seen.json)
     assert (fields.pop("key"), fields.pop("wait_for_result")) == (KEY, False)
     return seen.path, fields
@@ -284,10 +268,7 @@ def test_results_at_once_old_and_new_are_read() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Aime(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Aime(), wanted) == [pointer]
 
 
 @pytest.mark.anyio

@@ -1,24 +1,21 @@
 """aimlapi.com: each row of its table, what is sent, what it cost, and the published documents."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from attached import attached, disagreements, drawn
+from attached import attached, check_row, disagreements, drawn, order_of, unsupported, verdict_of
 from published import document
 
-from platemark.core.errors import Unsupported
 from platemark.core.updates import Answered, Charged, Order, Picture
 from platemark.providers.aimlapi import MODELS, SPENT, TABLE, Aimlapi
-from platemark.providers.http import Keys, Reply
-from platemark.providers.outcomes import Outcome, Row, classify
-from platemark.providers.remote import Remote
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.simulate.aimlapi import FakeAimlapi
-from platemark.simulate.contract import FastClock, ask, order_for
+from platemark.simulate.contract import ask
 
 pytestmark = pytest.mark.anyio
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LARGE, MEDIUM = MODELS
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[int, bytes, Outcome]] = [
@@ -30,10 +27,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -41,12 +35,10 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     [(400, "bad_request"), (401, "auth"), (404, "not_found"), (429, "rate_limited"), (504, "timed_out")],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, b'{"message": "words"}'), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, b'{"message": "words"}').outcome == outcome
 
 
-def order(model: str, **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), "text_to_image")
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+order = partial(order_of, MODELS)
 
 
 async def test_each_model_is_sent_the_fields_of_its_page() -> None:
@@ -113,10 +105,7 @@ def test_a_flagged_picture_is_a_withheld_one() -> None:
     [(order(LARGE, seed=0), "/seed"), (order(LARGE, cfg_scale=0.5), "/cfg_scale"), (order(LARGE, steps=60), "/steps")],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Aimlapi(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Aimlapi(), wanted) == [pointer]
 
 
 @pytest.mark.parametrize(("model", "name"), [(LARGE, "aimlapi-sd35-large.json"), (MEDIUM, "aimlapi-sd3-medium.json")])

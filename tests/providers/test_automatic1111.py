@@ -1,30 +1,29 @@
 """AUTOMATIC1111 and Forge: each row of the table, what is sent, which pictures are ours, progress and interrupting."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, drawn, never, order_of, verdict_of
 
-from platemark.core.errors import FetchRefused, ModelUnavailable, Unsupported
+from platemark.core.errors import ModelUnavailable, Unsupported
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Order, Picture, Preview, Progress
 from platemark.providers.automatic1111 import MODELS, SAMPLERS, TABLE, Automatic1111
 from platemark.providers.hosted import Hosted, HostedModel, open_hosted
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.simulate.automatic1111 import SAMPLER_NAMES, FakeAutomatic1111
-from platemark.simulate.contract import FastClock, ask, order_for
+from platemark.simulate.contract import FastClock, ask
 from platemark.simulate.pictures import striped
 from platemark.simulate.server import serve
 
 pytestmark = pytest.mark.anyio
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[int, bytes, Outcome]] = [
     (200, b'{"error": "OutOfMemoryError", "detail": "", "body": "", "errors": "CUDA"}', "unusable"),
@@ -35,10 +34,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -51,33 +47,22 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, body: bytes, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, body).outcome == outcome
 
 
-async def never(url: str) -> bytes:
-    raise FetchRefused(url)
-
-
-@asynccontextmanager
-async def connected(
+def connected(
     fake: FakeAutomatic1111 | None = None, *, keys: tuple[str, ...] = ()
-) -> AsyncGenerator[tuple[Remote, FakeAutomatic1111]]:
-    server = fake or FakeAutomatic1111()
-    async with serve(server) as url, open_transport("automatic1111", url) as transport:
-        yield Remote(Automatic1111(), transport, Keys(keys), FastClock(), never), server
+) -> AbstractAsyncContextManager[tuple[Remote, FakeAutomatic1111]]:
+    return attached(Automatic1111(), fake or FakeAutomatic1111(), keys=keys, fetch=never)
 
 
-def order(model: str = "sd15", operation: Operation = "text_to_image", *, n: int = 1, **parameters: Any) -> Order:
-    made = order_for(MODELS[f"automatic1111/{model}"].as_model(), operation, n=n)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+def order(model: str = "sd15", operation: Operation = "text_to_image", **parameters: Any) -> Order:
+    return order_of(MODELS, f"automatic1111/{model}", operation, **parameters)
 
 
 async def sent(wanted: Order) -> tuple[str, Mapping[str, Any]]:
     """Path and body of the one request that an order comes to."""
-    async with connected() as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, (error, error.errors)
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(Automatic1111(), FakeAutomatic1111(), wanted, keys=(), fetch=never)
     return seen.path.removeprefix("/sdapi/v1/"), seen.json
 
 

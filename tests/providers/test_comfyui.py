@@ -1,30 +1,29 @@
 """ComfyUI: each row of the table, uploads, what the history says, cancelling, and the socket beside the polls."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, never, operations_of, order_of, verdict_of
 
-from platemark.core.errors import FetchRefused, ModelUnavailable, ProviderError, ProviderRejected, Unsupported
+from platemark.core.errors import ModelUnavailable, ProviderError, ProviderRejected, Unsupported
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Accepted, Answered, Order, Picture, Preview, Progress
 from platemark.providers.comfyui import MODELS, TABLE, ComfyUI, hear
 from platemark.providers.hosted import Hosted, HostedModel, open_hosted
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.simulate.comfyui import FakeComfyUI
-from platemark.simulate.contract import FastClock, ask, order_for
+from platemark.simulate.contract import FastClock, ask
 from platemark.simulate.pictures import striped
 from platemark.simulate.server import serve
 
 pytestmark = pytest.mark.anyio
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
 GONE = "Value not in list: ckpt_name: 'gone.safetensors' not in ['a.safetensors']"
 # One answer for each row of the table, in its order.
@@ -36,10 +35,7 @@ ROWS: list[tuple[int, Mapping[str, Any], Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, Any], Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, json.dumps(body).encode())
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -55,25 +51,17 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, Any], O
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, body: bytes, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, body).outcome == outcome
 
 
-async def never(url: str) -> bytes:
-    raise FetchRefused(url)
-
-
-@asynccontextmanager
-async def connected(
+def connected(
     fake: FakeComfyUI | None = None, *, keys: tuple[str, ...] = ()
-) -> AsyncGenerator[tuple[Remote, FakeComfyUI]]:
-    server = fake or FakeComfyUI()
-    async with serve(server) as url, open_transport("comfyui", url) as transport:
-        yield Remote(ComfyUI(), transport, Keys(keys), FastClock(), never), server
+) -> AbstractAsyncContextManager[tuple[Remote, FakeComfyUI]]:
+    return attached(ComfyUI(), fake or FakeComfyUI(), keys=keys, fetch=never)
 
 
-def order(model: str = "sd15", operation: Operation = "text_to_image", *, n: int = 1, **parameters: Any) -> Order:
-    made = order_for(MODELS[f"comfyui/{model}"].as_model(), operation, n=n)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+def order(model: str = "sd15", operation: Operation = "text_to_image", **parameters: Any) -> Order:
+    return order_of(MODELS, f"comfyui/{model}", operation, **parameters)
 
 
 async def drawn(wanted: Order, fake: FakeComfyUI | None = None) -> tuple[Picture, FakeComfyUI]:
@@ -85,7 +73,7 @@ async def drawn(wanted: Order, fake: FakeComfyUI | None = None) -> tuple[Picture
     return picture, server
 
 
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 
 
 @pytest.mark.parametrize(("model", "operation"), ALL)

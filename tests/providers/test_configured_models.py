@@ -1,8 +1,9 @@
 """Models and servers that only the operator knows: named in the settings, made from what an adapter declares."""
 
 import pytest
+from attached import never
 
-from platemark.core.errors import FetchRefused, Misconfigured
+from platemark.core.errors import Misconfigured
 from platemark.providers.hosted import Hosted, HostedModel, open_hosted
 from platemark.providers.remote import Remote
 from platemark.simulate.contract import KEY, FastClock, ask, order_for
@@ -12,12 +13,8 @@ from platemark.simulate.stability import FakeStability
 pytestmark = pytest.mark.anyio
 
 
-async def nothing(url: str) -> bytes:
-    raise FetchRefused(url)
-
-
 async def opened(hosted: Hosted, name: str = "stability") -> Remote:
-    async with open_hosted(name, hosted, clock=FastClock(), fetch=nothing) as provider:
+    async with open_hosted(name, hosted, clock=FastClock(), fetch=never) as provider:
         return provider
 
 
@@ -41,7 +38,7 @@ async def test_two_servers_of_one_kind_have_names_of_their_own(monkeypatch: pyte
     monkeypatch.setenv("ACME_KEY", KEY)
     async with serve(FakeStability()) as url:
         hosted = Hosted(keys=("env:ACME_KEY",), base_url=url, kind="stability")
-        async with open_hosted("second", hosted, clock=FastClock(), fetch=nothing) as provider:
+        async with open_hosted("second", hosted, clock=FastClock(), fetch=never) as provider:
             assert provider.name == "second"
             assert {model.provider for model in provider.models.values()} == {"second"}
             _, error = await ask(provider, order_for(provider.models["second/core"], "text_to_image"))

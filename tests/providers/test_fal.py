@@ -1,28 +1,24 @@
 """fal.ai: each row of its table, what is sent for each operation, and how a request goes through the queue."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import pytest
+from attached import attached, check_row, drawn, order_of
 
 from platemark.core.errors import BlockedByProvider
-from platemark.core.model import Operation
 from platemark.core.updates import Answered, Order
-from platemark.net.fetch import fetch
 from platemark.providers.fal import MODELS, TABLE, Fal
-from platemark.providers.http import Keys, Reply, data_uri, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply, data_uri
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.fal import FakeFal
 from platemark.simulate.pictures import striped
-from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PROMPT = "a red house in a green meadow"
 ENDED = {"status": "COMPLETED", "request_id": "x"}
 POLICY: dict[str, Any] = {"detail": [{"loc": ["body", "prompt"], "msg": "no", "type": "content_policy_violation"}]}
@@ -44,30 +40,18 @@ ROWS: list[tuple[int, Mapping[str, str], dict[str, Any], Outcome]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], dict[str, Any], Outcome]) -> None:
     status, headers, body, outcome = answer
-    reply = Reply(status, headers, json.dumps(body).encode())
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, status, body, outcome, headers)
 
 
-@asynccontextmanager
-async def connected() -> AsyncGenerator[tuple[Remote, FakeFal]]:
-    async def fetched(url: str) -> bytes:
-        return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=8_000_000, seconds=10)).data
-
-    async with serve(fake := FakeFal()) as url, open_transport("fal", url) as transport:
-        yield Remote(Fal(), transport, Keys((KEY,)), FastClock(), fetched), fake
+def connected() -> AbstractAsyncContextManager[tuple[Remote, FakeFal]]:
+    return attached(Fal(), FakeFal())
 
 
-def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+order = partial(order_of, MODELS)
 
 
 async def sent(wanted: Order) -> tuple[str, dict[str, Any]]:
-    async with connected() as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(Fal(), FakeFal(), wanted)
     return seen.path, seen.json
 
 

@@ -2,31 +2,28 @@
 
 import json
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, drawn, order_of, unsupported, verdict_of
 
-from platemark.core.errors import BlockedByProvider, ModelUnavailable, Unsupported
+from platemark.core.errors import BlockedByProvider, ModelUnavailable
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Charged, Order, Picture, Progress
-from platemark.net.fetch import fetch
 from platemark.providers.fireworks import MODELS, TABLE, Fireworks
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.providers.vendor import Vendor
 from platemark.simulate.board import Seen
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import ask
 from platemark.simulate.fireworks import FakeFireworks
 from platemark.simulate.pictures import striped
-from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
 XL = "/inference/v1/image_generation/accounts/fireworks/models/stable-diffusion-xl-1024-v1-0"
 FLOW = "/inference/v1/workflows/accounts/fireworks/models"
@@ -55,9 +52,7 @@ ROWS: list[tuple[int, Mapping[str, str], bytes, Outcome]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], bytes, Outcome]) -> None:
     status, headers, body, outcome = answer
-    reply = Reply(status, headers, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, status, body, outcome, headers)
 
 
 @pytest.mark.parametrize(
@@ -65,29 +60,20 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], b
     [(400, "bad_request"), (401, "auth"), (403, "auth"), (404, "not_found"), (429, "rate_limited")],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, b'{"error": {"message": "No."}}'), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, b'{"error": {"message": "No."}}').outcome == outcome
 
 
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=2**23, seconds=10)).data
-
-
-@asynccontextmanager
-async def connected(vendor: Vendor | None = None) -> AsyncGenerator[tuple[Remote, FakeFireworks]]:
-    async with serve(fake := FakeFireworks()) as url, open_transport("fireworks", url) as transport:
-        yield Remote(vendor or Fireworks(), transport, Keys((KEY,)), FastClock(), fetched), fake
+def connected() -> AbstractAsyncContextManager[tuple[Remote, FakeFireworks]]:
+    return attached(Fireworks(), FakeFireworks())
 
 
 def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation, control="canny" if "control" in model else None)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, control="canny" if "control" in model else None, **parameters)
 
 
 async def sent(wanted: Order, vendor: Vendor | None = None) -> list[Seen]:
-    async with connected(vendor) as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    return list(fake.board.seen)
+    seen, _ = await drawn(vendor or Fireworks(), FakeFireworks(), wanted)
+    return seen
 
 
 async def test_a_text_goes_as_json_and_bytes_are_asked_for() -> None:
@@ -244,7 +230,4 @@ async def test_the_seed_and_the_price_that_come_back() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointers: list[str]) -> None:
-    provider = Remote(Fireworks(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == pointers
+    assert unsupported(Fireworks(), wanted) == pointers

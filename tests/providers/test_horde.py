@@ -2,35 +2,32 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from attached import attached, check_row, drawn, operations_of, order_of, unsupported, verdict_of
 from published import document, problems, problems_of_answer
 
-from platemark.core.errors import BlockedByProvider, ProviderError, Unsupported
+from platemark.core.errors import BlockedByProvider, ProviderError
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Progress
-from platemark.net.fetch import fetch
 from platemark.providers.horde import ANONYMOUS, MODELS, TABLE, Horde
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.providers.vendor import Vendor
 from platemark.simulate.board import Seen
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.horde import FakeHorde
 from platemark.simulate.pictures import striped
 from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 SD = "horde/stable-diffusion-1.5"
 
 
@@ -55,10 +52,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -73,31 +67,21 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, code: str, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, error_of(code)), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, error_of(code)).outcome == outcome
 
 
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=2**23, seconds=10)).data
-
-
-@asynccontextmanager
-async def connected(
+def connected(
     vendor: Vendor | None = None, *, keys: tuple[str, ...] = (KEY,)
-) -> AsyncGenerator[tuple[Remote, FakeHorde]]:
-    async with serve(fake := FakeHorde()) as url, open_transport("horde", url) as transport:
-        yield Remote(vendor or Horde(), transport, Keys(keys), FastClock(), fetched), fake
+) -> AbstractAsyncContextManager[tuple[Remote, FakeHorde]]:
+    return attached(vendor or Horde(), FakeHorde(), keys=keys)
 
 
 def order(model: str = SD, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation, control="depth" if "control" in model else None)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, control="depth" if "control" in model else None, **parameters)
 
 
 async def sent(wanted: Order, vendor: Vendor | None = None) -> Seen:
-    async with connected(vendor) as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(vendor or Horde(), FakeHorde(), wanted)
     return seen
 
 
@@ -262,10 +246,7 @@ def test_other_metadata_is_kept_as_flags() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Horde(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Horde(), wanted) == [pointer]
 
 
 @pytest.fixture(scope="module")

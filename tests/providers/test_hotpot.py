@@ -2,27 +2,25 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, never, order_of, unsupported, verdict_of
 
-from platemark.core.errors import BlockedByProvider, FetchRefused, ProviderError, ProviderOutOfCredit, Unsupported
+from platemark.core.errors import BlockedByProvider, ProviderError, ProviderOutOfCredit
 from platemark.core.updates import Answered, Charged, Order, Picture
 from platemark.providers.catalogue import Declared
 from platemark.providers.hotpot import MODELS, TABLE, Hotpot
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.hotpot import FakeHotpot
 from platemark.simulate.pictures import striped
-from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
 TEXT = base64.b64encode(PNG).decode()
 NORMAL = MODELS["hotpot/stable-diffusion"]
@@ -41,9 +39,7 @@ ROWS: list[tuple[int, Mapping[str, str], bytes, Outcome]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], bytes, Outcome]) -> None:
     status, headers, body, outcome = answer
-    reply = Reply(status, headers, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, status, body, outcome, headers)
 
 
 @pytest.mark.parametrize(
@@ -51,24 +47,17 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], b
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
     for body in (b'{"code": 1, "message": "no"}', b"no", b"<html></html>"):
-        assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+        assert verdict_of(TABLE, status, body).outcome == outcome
 
 
-@asynccontextmanager
-async def connected(
+def connected(
     fake: FakeHotpot | None = None, models: Mapping[str, Declared] = MODELS
-) -> AsyncGenerator[tuple[Remote, FakeHotpot]]:
-    async def never(url: str) -> bytes:
-        raise FetchRefused(url)
-
-    server = fake or FakeHotpot()
-    async with serve(server) as url, open_transport("hotpot", url) as transport:
-        yield Remote(Hotpot(models=models), transport, Keys((KEY,)), FastClock(), never), server
+) -> AbstractAsyncContextManager[tuple[Remote, FakeHotpot]]:
+    return attached(Hotpot(models=models), fake or FakeHotpot(), fetch=never)
 
 
 def order(model: str = "hotpot/stable-diffusion", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), "text_to_image")
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, **parameters)
 
 
 @pytest.mark.anyio
@@ -151,7 +140,4 @@ async def test_a_page_in_place_of_a_picture_is_unusable() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Hotpot(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Hotpot(), wanted) == [pointer]

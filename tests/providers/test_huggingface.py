@@ -2,35 +2,31 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, never, order_of, unsupported, verdict_of
 
 from platemark.core.errors import (
     BlockedByProvider,
-    FetchRefused,
     ModelUnavailable,
     ProviderOutOfCredit,
     ProviderRateLimited,
-    Unsupported,
 )
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Order, Picture
 from platemark.providers.catalogue import Declared
-from platemark.providers.http import Keys, Reply, open_transport
+from platemark.providers.http import Reply
 from platemark.providers.huggingface import MODELS, TABLE, HuggingFace
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.huggingface import HUB, FakeHuggingFace
 from platemark.simulate.pictures import striped
-from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
 TEXT = base64.b64encode(PNG).decode()
 SDXL = "huggingface/sdxl"
@@ -48,10 +44,8 @@ ROWS: list[tuple[int, bytes, Outcome, float | None]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome, float | None]) -> None:
     status, body, outcome, retry_after = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    verdict = classify(reply, TABLE, NOW)
-    assert (verdict.outcome, verdict.retry_after) == (outcome, retry_after)
+    check_row(TABLE, row, status, body, outcome)
+    assert verdict_of(TABLE, status, body).retry_after == retry_after
 
 
 @pytest.mark.parametrize(
@@ -69,24 +63,17 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome, floa
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, words: str, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, json.dumps({"error": words}).encode()), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, {"error": words}).outcome == outcome
 
 
-@asynccontextmanager
-async def connected(
+def connected(
     fake: FakeHuggingFace | None = None, models: Mapping[str, Declared] = MODELS
-) -> AsyncGenerator[tuple[Remote, FakeHuggingFace]]:
-    async def never(url: str) -> bytes:
-        raise FetchRefused(url)
-
-    server = fake or FakeHuggingFace()
-    async with serve(server) as url, open_transport("huggingface", url) as transport:
-        yield Remote(HuggingFace(models=models), transport, Keys((KEY,)), FastClock(), never), server
+) -> AbstractAsyncContextManager[tuple[Remote, FakeHuggingFace]]:
+    return attached(HuggingFace(models=models), fake or FakeHuggingFace(), fetch=never)
 
 
 def order(model: str = SDXL, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, **parameters)
 
 
 @pytest.mark.anyio
@@ -209,10 +196,7 @@ def test_the_url_of_a_picture_is_taken_too() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(HuggingFace(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(HuggingFace(), wanted) == [pointer]
 
 
 def test_every_declared_model_is_in_the_fake_hub_with_its_task() -> None:

@@ -8,13 +8,13 @@ from typing import Any, cast
 import anyio.to_thread
 import httpx2
 import pytest
+from attached import never
 from huggingface_hub import InferenceClient, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils._http import default_client_factory
 from PIL import Image
 
 from platemark.core.updates import Picture
-from platemark.net.fetch import fetch
 from platemark.providers.http import Keys, open_transport
 from platemark.providers.huggingface import MODELS, HuggingFace
 from platemark.providers.remote import Remote
@@ -46,14 +46,11 @@ def pixels(data: bytes) -> bytes:
 
 
 async def test_a_text_drawn_by_the_client_is_the_one_that_the_adapter_gets() -> None:
-    async def fetched(url: str) -> bytes:
-        return (await fetch(url, allowed_hosts=(), max_bytes=1, seconds=1)).data
-
     model = MODELS["huggingface/sd-1.5"]
     wanted = order_for(model.as_model(), "text_to_image")
     numbers = wanted.parameters
     async with serve(fake := FakeHuggingFace()) as url, open_transport("huggingface", url) as transport:
-        provider = Remote(HuggingFace(), transport, Keys((KEY,)), FastClock(), fetched)
+        provider = Remote(HuggingFace(), transport, Keys((KEY,)), FastClock(), never)
         updates, error = await ask(provider, wanted)
         drawn = await anyio.to_thread.run_sync(
             partial(

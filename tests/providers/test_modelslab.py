@@ -2,29 +2,26 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from attached import attached, disagreements, drawn
+from attached import attached, check_row, disagreements, drawn, operations_of, order_of, unsupported, verdict_of
 from published import document
 from starlette.requests import Request
 
-from platemark.core.errors import OutcomeUnknown, Unsupported
+from platemark.core.errors import OutcomeUnknown
 from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Accepted, Answered, Charged, Order, Picture
-from platemark.providers.http import Keys, Reply, decode_payload
+from platemark.providers.http import Reply, decode_payload
 from platemark.providers.modelslab import MODELS, TABLE, ModelsLab
-from platemark.providers.outcomes import Outcome, Row, classify
-from platemark.providers.remote import Remote
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.providers.outcomes import Outcome, Row
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.modelslab import FETCH, FakeModelsLab
 
 pytestmark = pytest.mark.anyio
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SDXL, CONTROLNET = "modelslab/sdxl", "modelslab/controlnet"
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 # As the old routes spell it.
 OLD = "message".replace("a", "e")
 
@@ -51,10 +48,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -70,20 +64,18 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, body: bytes, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, body).outcome == outcome
 
 
 @pytest.mark.parametrize("status", [200, 429])
 def test_the_time_to_wait_lies_in_the_body(status: int) -> None:
     body = b'{"status": "error", "message": "Rate limit exceeded.", "retry_after": 30}'
-    verdict = classify(Reply(status, {}, body), TABLE, NOW)
+    verdict = verdict_of(TABLE, status, body)
     assert (verdict.outcome, verdict.retry_after) == ("rate_limited", 30.0)
 
 
 def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    control = "canny" if model == CONTROLNET else None
-    made = order_for(MODELS[model].as_model(), operation, control=control)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, control="canny" if model == CONTROLNET else None, **parameters)
 
 
 async def sent(wanted: Order) -> tuple[str, dict[str, Any]]:
@@ -195,16 +187,13 @@ def test_the_seed_that_it_drew_with_is_read() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(ModelsLab(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(ModelsLab(), wanted) == [pointer]
 
 
 @pytest.mark.parametrize("words", ["error", "failed"])
 async def test_a_later_refusal_is_a_refusal(words: str) -> None:
     body = {"status": words, "message": "NSFW content"}
-    assert classify(Reply(200, {}, json.dumps(body).encode()), TABLE, NOW).outcome == "prompt_blocked"
+    assert verdict_of(TABLE, 200, body).outcome == "prompt_blocked"
 
 
 @pytest.mark.parametrize(("model", "operation"), ALL)

@@ -3,12 +3,12 @@
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from attached import attached, disagreements, drawn
+from attached import attached, check_row, disagreements, drawn, operations_of, order_of, verdict_of
 from PIL import Image
 from published import document
 
@@ -18,18 +18,15 @@ from platemark.core.updates import Accepted, Answered, Order, Picture
 from platemark.providers.catalogue import Declared
 from platemark.providers.http import Reply
 from platemark.providers.openai_images import SERVERS, TABLE, OpenAIImages
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.outcomes import Outcome, Row
 from platemark.simulate.contract import ask, order_for
 from platemark.simulate.openai_images import FakeOpenAIImages
 from platemark.simulate.pictures import striped
 
 pytestmark = pytest.mark.anyio
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 VENDORS = {"openai": OpenAIImages, **SERVERS}
 MODELS: dict[str, Declared] = {id: model for make in VENDORS.values() for id, model in make().models.items()}
-OWN = [
-    (model, operation) for model in OpenAIImages().models for operation in sorted(MODELS[model].capabilities.operations)
-]
+OWN = operations_of(OpenAIImages().models)
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[int, bytes, Outcome]] = [
     (200, b'{"error": {"message": "It did not work"}}', "unusable"),
@@ -44,10 +41,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +54,10 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, body: bytes, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, body).outcome == outcome
 
 
-def order(model: str, operation: Operation = "text_to_image", *, n: int = 1, **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation, n=n)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+order = partial(order_of, MODELS)
 
 
 async def sent(wanted: Order) -> tuple[str, dict[str, Any], dict[str, bytes]]:

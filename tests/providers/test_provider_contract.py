@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from attached import MOST_BYTES, fetched
 
 from platemark.core.errors import BlockedByProvider, ProviderRejected, ProviderUnavailable
-from platemark.net.fetch import fetch
 from platemark.providers.aime import Aime
 from platemark.providers.aimlapi import Aimlapi
 from platemark.providers.automatic1111 import Automatic1111
@@ -44,11 +44,6 @@ from platemark.simulate.stability import FakeStability
 from platemark.simulate.together import FakeTogether
 
 pytestmark = pytest.mark.anyio
-MOST_BYTES = 8 * 1024 * 1024
-
-
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=MOST_BYTES, seconds=10)).data
 
 
 def opening(vendor: Vendor, fake: Callable[[], Fake]) -> Open:

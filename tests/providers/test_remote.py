@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from attached import never
 from PIL import Image
 
 from pictures import encoded
@@ -171,10 +172,7 @@ async def test_a_configured_provider_reads_its_keys_by_reference(monkeypatch: py
     monkeypatch.setenv("ACME_KEY", "sk-1")
     hosted = Hosted(keys=("env:ACME_KEY",), on_unknown="retry", deadlines=Deadlines(total=5))
 
-    async def fetch(url: str) -> bytes:
-        raise FetchRefused(url)
-
-    async with open_hosted("stability", hosted, clock=FastClock(), fetch=fetch) as provider:
+    async with open_hosted("stability", hosted, clock=FastClock(), fetch=never) as provider:
         await provider.check()
         assert provider.keys.in_turn() == ("sk-1",)
         assert (provider.free_repeat, provider.repeats_unknown) == (False, True)
@@ -182,10 +180,7 @@ async def test_a_configured_provider_reads_its_keys_by_reference(monkeypatch: py
 
 
 async def test_an_unknown_provider_and_a_missing_key_are_told() -> None:
-    async def fetch(url: str) -> bytes:
-        raise FetchRefused(url)
-
     for name, hosted in (("nobody", Hosted()), ("stability", Hosted(keys=("env:NOT_THERE",)))):
         with pytest.raises(Misconfigured):
-            async with open_hosted(name, hosted, clock=FastClock(), fetch=fetch):
+            async with open_hosted(name, hosted, clock=FastClock(), fetch=never):
                 pass

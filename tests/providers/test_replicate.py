@@ -1,31 +1,26 @@
 """Replicate: each row of its table, what is sent for each operation, and the published document."""
 
-import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from attached import attached, check_row, drawn, operations_of, order_of, verdict_of
 from jsonschema import Draft202012Validator
 from published import document, problems
 
 from platemark.core.errors import ProviderUnavailable
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Charged, Order, Picture, Progress
-from platemark.net.fetch import fetch
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.providers.replicate import MAX_DATA_URL, MODELS, TABLE, Replicate
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.pictures import striped
 from platemark.simulate.replicate import FakeReplicate
-from platemark.simulate.server import serve
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 PROMPT = "a red house in a green meadow"
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[dict[str, Any], Outcome]] = [
@@ -44,39 +39,26 @@ ROWS: list[tuple[dict[str, Any], Outcome]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[dict[str, Any], Outcome]) -> None:
     body, outcome = answer
-    reply = Reply(201, {}, json.dumps({"id": "x", "error": None, "data_removed": False, **body}).encode())
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, 201, {"id": "x", "error": None, "data_removed": False, **body}, outcome)
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"), [(401, "auth"), (402, "out_of_credit"), (404, "not_found"), (422, "bad_request")]
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
-    body = json.dumps({"title": "x", "detail": "y", "status": status}).encode()
-    assert classify(Reply(status, {}, body), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, {"title": "x", "detail": "y", "status": status}).outcome == outcome
 
 
-@asynccontextmanager
-async def connected(vendor: Replicate | None = None) -> AsyncGenerator[tuple[Remote, FakeReplicate]]:
-    async def fetched(url: str) -> bytes:
-        return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=8_000_000, seconds=10)).data
-
-    async with serve(fake := FakeReplicate()) as url, open_transport("replicate", url) as transport:
-        yield Remote(vendor or Replicate(), transport, Keys((KEY,)), FastClock(), fetched), fake
+def connected(vendor: Replicate | None = None) -> AbstractAsyncContextManager[tuple[Remote, FakeReplicate]]:
+    return attached(vendor or Replicate(), FakeReplicate())
 
 
-def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+order = partial(order_of, MODELS)
 
 
 async def sent(wanted: Order, vendor: Replicate | None = None) -> tuple[str, dict[str, Any]]:
     """Path and body of the one request that an order comes to."""
-    async with connected(vendor) as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(vendor or Replicate(), FakeReplicate(), wanted)
     return seen.path, seen.json
 
 

@@ -64,7 +64,7 @@ async def test_an_official_model_answers_at_once() -> None:
     async with serve(fake := FakeReplicate()) as url:
         output = await anyio.to_thread.run_sync(run, url)
     name = output.partition("?")[0].rpartition("/")[2]
-    assert fake.delivery.files[name][0].startswith(b"\x89PNG")
+    assert fake.results.files[name][0].startswith(b"\x89PNG")
 
 
 async def test_what_a_model_does_not_know_is_refused_in_its_words() -> None:

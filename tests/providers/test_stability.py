@@ -2,30 +2,28 @@
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attached import attached, check_row, drawn, never, operations_of, order_of, unsupported, verdict_of
 from published import document, problems
 
-from platemark.core.errors import FetchRefused, Misconfigured, Unsupported
+from platemark.core.errors import Misconfigured, Unsupported
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Order, Picture
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.providers.stability import MODELS, TABLE, Stability
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.pictures import striped
-from platemark.simulate.server import serve
 from platemark.simulate.stability import FakeStability
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 # One answer for each row of the table, in its order.
 ROWS: list[tuple[int, Mapping[str, str], bytes, Outcome]] = [
     (200, {"finish-reason": "CONTENT_FILTERED"}, PNG, "output_blocked"),
@@ -47,39 +45,28 @@ ROWS: list[tuple[int, Mapping[str, str], bytes, Outcome]] = [
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, Mapping[str, str], bytes, Outcome]) -> None:
     status, headers, body, outcome = answer
-    reply = Reply(status, headers, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, status, body, outcome, headers)
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"), [(403, "auth"), (401, "auth"), (404, "not_found"), (413, "bad_request"), (500, "overloaded")]
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, b'{"name": "permission_denied"}'), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, b'{"name": "permission_denied"}').outcome == outcome
 
 
-@asynccontextmanager
-async def connected(*, keys: tuple[str, ...] = (KEY,)) -> AsyncGenerator[tuple[Remote, FakeStability]]:
-    async def never(url: str) -> bytes:
-        raise FetchRefused(url)
-
-    async with serve(fake := FakeStability()) as url, open_transport("stability", url) as transport:
-        yield Remote(Stability(), transport, Keys(keys), FastClock(), never), fake
+def connected(*, keys: tuple[str, ...] = (KEY,)) -> AbstractAsyncContextManager[tuple[Remote, FakeStability]]:
+    return attached(Stability(), FakeStability(), keys=keys, fetch=never)
 
 
 def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
     control = "style" if model == "stability/control" else None
-    made = order_for(MODELS[model].as_model(), operation, control=control)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+    return order_of(MODELS, model, operation, control=control, **parameters)
 
 
 async def sent(wanted: Order) -> tuple[str, dict[str, Any], set[str]]:
     """Path, fields and files of the one request that an order comes to."""
-    async with connected() as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(Stability(), FakeStability(), wanted, fetch=never)
     return seen.path, dict(seen.json or seen.fields), set(seen.files)
 
 
@@ -165,10 +152,7 @@ async def test_what_the_vendor_chooses_is_said() -> None:
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Stability(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Stability(), wanted) == [pointer]
 
 
 async def test_a_source_that_is_too_small_is_never_sent() -> None:

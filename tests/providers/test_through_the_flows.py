@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attached import never
 
-from platemark.core.errors import FetchRefused, Unsupported
+from platemark.core.errors import Unsupported
 from platemark.core.generation import Generation
 from platemark.providers.http import Keys, open_transport
 from platemark.providers.remote import Remote
@@ -23,9 +24,6 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def bench_with_stability(data: Path) -> AsyncGenerator[tuple[Bench, FakeStability]]:
-    async def never(url: str) -> bytes:
-        raise FetchRefused(url)
-
     async with (
         open_bench(data) as bench,
         serve(fake := FakeStability()) as url,

@@ -1,33 +1,32 @@
 """Together AI: each row of its table, what is sent for each operation, and the published document."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
+from attached import attached, check_row, drawn, operations_of, order_of, unsupported, verdict_of
 from published import document, problems, problems_of_answer
 
-from platemark.core.errors import BlockedByProvider, ProviderRejected, Unsupported
+from platemark.core.errors import BlockedByProvider, ProviderRejected
 from platemark.core.generation import LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Answered, Charged, Order, Picture
-from platemark.net.fetch import fetch
-from platemark.providers.http import Keys, Reply, open_transport
-from platemark.providers.outcomes import Outcome, Row, classify
+from platemark.providers.http import Reply
+from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
 from platemark.providers.together import MODELS, PATH, TABLE, Together
 from platemark.providers.vendor import Vendor
-from platemark.simulate.contract import KEY, FastClock, ask, order_for
+from platemark.simulate.contract import KEY, ask
 from platemark.simulate.pictures import striped
 from platemark.simulate.server import serve
 from platemark.simulate.together import FakeTogether
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PNG = striped(64, 64, "x")
-ALL = [(name, operation) for name in MODELS for operation in sorted(MODELS[name].capabilities.operations)]
+ALL = operations_of(MODELS)
 
 
 def said(message: str, kind: str = "invalid_request_error", code: str = "null") -> bytes:
@@ -48,10 +47,7 @@ ROWS: list[tuple[int, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("row", "answer"), list(zip(TABLE, ROWS, strict=True)))
 def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> None:
-    status, body, outcome = answer
-    reply = Reply(status, {}, body)
-    assert next(each for each in TABLE if each.fits(reply)) is row
-    assert classify(reply, TABLE, NOW).outcome == outcome
+    check_row(TABLE, row, *answer)
 
 
 @pytest.mark.parametrize(
@@ -66,29 +62,18 @@ def test_each_row_of_the_table(row: Row, answer: tuple[int, bytes, Outcome]) -> 
     ],
 )
 def test_what_is_not_in_the_table_is_what_http_says(status: int, outcome: Outcome) -> None:
-    assert classify(Reply(status, {}, said("No.")), TABLE, NOW).outcome == outcome
+    assert verdict_of(TABLE, status, said("No.")).outcome == outcome
 
 
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=2**23, seconds=10)).data
+def connected(vendor: Vendor | None = None) -> AbstractAsyncContextManager[tuple[Remote, FakeTogether]]:
+    return attached(vendor or Together(), FakeTogether())
 
 
-@asynccontextmanager
-async def connected(vendor: Vendor | None = None) -> AsyncGenerator[tuple[Remote, FakeTogether]]:
-    async with serve(fake := FakeTogether()) as url, open_transport("together", url) as transport:
-        yield Remote(vendor or Together(), transport, Keys((KEY,)), FastClock(), fetched), fake
-
-
-def order(model: str, operation: Operation = "text_to_image", **parameters: Any) -> Order:
-    made = order_for(MODELS[model].as_model(), operation)
-    return replace(made, parameters=made.parameters.model_copy(update=parameters))
+order = partial(order_of, MODELS)
 
 
 async def sent(wanted: Order, vendor: Vendor | None = None) -> dict[str, Any]:
-    async with connected(vendor) as (provider, fake):
-        _, error = await ask(provider, wanted)
-    assert error is None, error.errors
-    (seen,) = fake.board.seen
+    (seen,), _ = await drawn(vendor or Together(), FakeTogether(), wanted)
     return seen.json
 
 
@@ -211,10 +196,7 @@ async def test_the_vendors_words_are_told(trouble: str, kind: type[Exception], w
     ],
 )
 def test_what_it_cannot_honour_is_named_before_it_is_sent(wanted: Order, pointer: str) -> None:
-    provider = Remote(Together(), None, Keys(), FastClock(), None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(Unsupported) as error:
-        provider.estimate(wanted)
-    assert [each.pointer for each in error.value.errors] == [pointer]
+    assert unsupported(Together(), wanted) == [pointer]
 
 
 @pytest.fixture(scope="module")

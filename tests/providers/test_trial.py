@@ -1,34 +1,27 @@
 """The one real request of `providers check --live`: bounded in its price, and told as it was."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
+from attached import attached
 
 from platemark.core.errors import InvalidRequest, Misconfigured
-from platemark.net.fetch import fetch
-from platemark.providers.http import Keys, open_transport
+from platemark.providers.http import Keys
 from platemark.providers.remote import Remote
 from platemark.providers.stability import MODELS, Stability
 from platemark.providers.trial import attempt, choose, response_bytes
-from platemark.simulate.contract import KEY, FastClock
-from platemark.simulate.server import serve
+from platemark.simulate.contract import KEY
 from platemark.simulate.stability import FakeStability
 
 pytestmark = pytest.mark.anyio
 TEN_CENTS = 100_000
 
 
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=2**20, seconds=10)).data
-
-
-@asynccontextmanager
-async def opened(vendor: Stability | None = None, key: str = KEY) -> AsyncGenerator[tuple[Remote, FakeStability]]:
-    fake = FakeStability()
-    async with serve(fake) as url, open_transport("stability", url) as transport:
-        yield Remote(vendor or Stability(), transport, Keys((key,)), FastClock(), fetched), fake
+def opened(
+    vendor: Stability | None = None, key: str = KEY
+) -> AbstractAsyncContextManager[tuple[Remote, FakeStability]]:
+    return attached(vendor or Stability(), FakeStability(), keys=(key,))
 
 
 async def test_the_cheapest_model_is_asked_once_and_told_as_it_answered() -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
+from attached import fetched, never
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -160,10 +161,6 @@ class Receiver:
         return Response(status_code=202)
 
 
-async def fetched(url: str) -> bytes:
-    return (await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=8_000_000, seconds=10)).data
-
-
 async def keys_of(url: str) -> bytes:
     found = await fetch(url, allowed_hosts=("127.0.0.1",), max_bytes=8_000, seconds=10, media_prefix="application/")
     return found.data
@@ -264,10 +261,6 @@ async def test_keys_that_cannot_be_read_are_no_reason_to_believe_or_to_ask_each_
     assert len(asked) == 1
     with pytest.raises(Unavailable):
         await Hints().secret_of(Replicate(), FastClock())
-
-
-async def never(url: str) -> bytes:
-    raise FetchRefused(url)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ async def test_migrations_make_what_the_tables_say_and_take_it_back(empty_url: s
             assert inspect(connection).get_table_names() == ["alembic_version"]
 
 
-async def test_generations_of_the_first_schema_started_from_no_picture_and_had_one_model(empty_url: str) -> None:
+async def test_generations_of_the_first_schema_had_no_source_one_model_and_every_check(empty_url: str) -> None:
     await upgrade(empty_url, "0001")
     text_, generation = sample_generation("prj_1")
     tried = Attempt(
@@ -74,7 +74,7 @@ async def test_generations_of_the_first_schema_started_from_no_picture_and_had_o
         created_at=NOW,
     )
     rows = {prompt_texts: text_, generations: generation, attempts: tried}
-    later = {"inputs", "route"}
+    later = {"inputs", "route", "profile"}
     with shell(empty_url) as connection:
         for table, noun in rows.items():
             newer = later if table is generations else {"model"}
@@ -85,7 +85,7 @@ async def test_generations_of_the_first_schema_started_from_no_picture_and_had_o
         found = await read.get(Generation, generation.id)
         assert await read.get(Attempt, tried.id) == tried
     assert found == generation
-    assert (found.inputs, found.route) == ((), ())
+    assert (found.inputs, found.route, found.profile) == ((), (), "standard")
 
 
 async def test_many_processes_may_start_at_once(empty_url: str) -> None:

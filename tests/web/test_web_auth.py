@@ -206,6 +206,22 @@ async def test_a_new_project_gets_its_first_key(site: Site) -> None:
     assert project["id"] in {entry["id"] for entry in (await site.client.get("/v1/projects")).json()["data"]}
 
 
+async def test_a_project_is_made_with_a_profile_and_may_change_it(site: Site) -> None:
+    made = (await site.client.post("/v1/projects", json={"name": "fast", "profile": "pass_through"})).json()
+    assert made["profile"] == "pass_through"
+    address = f"/v1/projects/{made['id']}/profile"
+    assert (await site.client.post(address, json={"profile": "standard"})).json()["profile"] == "standard"
+    refused = await site.client.post(address, json={"profile": "strict"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/profile")
+    assert "pass_through" in refused.json()["errors"][0]["message"]
+    nowhere = f"/v1/projects/prj_{'0' * 32}/profile"
+    assert (await site.client.post(nowhere, json={"profile": "standard"})).status_code == 404
+    shown = {entry["id"]: entry["profile"] for entry in (await site.client.get("/v1/projects")).json()["data"]}
+    assert shown[made["id"]] == "standard"
+    async with site.as_(await site.new_key(site.project, scopes=("keys:manage",))) as client:
+        assert (await client.post(address, json={"profile": "pass_through"})).status_code == 403
+
+
 async def test_a_key_is_checked_under_load_without_mixing_projects(site: Site) -> None:
     keys = {await site.new_project(): "" for _ in range(3)}
     keys = {project: await site.new_key(project) for project in keys}

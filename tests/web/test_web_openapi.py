@@ -41,6 +41,7 @@ OPERATIONS = {
     "revoke_key",
     "list_projects",
     "create_project",
+    "set_project_profile",
     "export_audit",
     "list_events",
 }
@@ -115,7 +116,16 @@ def test_examples_of_bodies_fit_their_schemas(document: dict[str, Any]) -> None:
 
 
 def test_unknown_fields_are_forbidden_in_what_is_sent(document: dict[str, Any]) -> None:
-    for name in ("GenerationRequest", "GenerationForm", "Control", "Lora", "NewKey", "Rotation", "NewProject"):
+    for name in (
+        "GenerationRequest",
+        "GenerationForm",
+        "Control",
+        "Lora",
+        "NewKey",
+        "Rotation",
+        "NewProject",
+        "NewProfile",
+    ):
         assert document["components"]["schemas"][name]["additionalProperties"] is False, name
 
 
@@ -134,6 +144,7 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
         "inspections": made["images"][0]["inspection"]["id"],
         "keys": key,
         "providers": "scripted",
+        "projects": site.project,
     }
     uploaded = {"files": {"image": ("a.png", plain_png(32, 32, (1, 200, 3)))}}
     sent: dict[str, dict[str, Any]] = {
@@ -142,6 +153,7 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
         "create_key": {"json": {"name": "y"}},
         "rotate_key": {"json": {}},
         "create_project": {"json": {"name": "y"}},
+        "set_project_profile": {"json": {"profile": "standard"}},
     }
     checked: set[str] = set()
     for path, item in document["paths"].items():

@@ -23,7 +23,7 @@ from platemark.core.request import MAX_SEED, GenerationRequest
 from platemark.flows import routing, sources
 from platemark.flows.note import open_review, tell
 from platemark.flows.routing import Planned, Route
-from platemark.flows.screen import screen_text, verdict
+from platemark.flows.screen import About, screen_text, verdict
 from platemark.flows.sources import Judged
 from platemark.flows.unchecked import profile_of, unscreened
 from platemark.telemetry import GENERATIONS, logger
@@ -152,7 +152,10 @@ async def _screened(
     said = text.body or {}
     texts = {name: said[name] for name in ("prompt", "negative_prompt") if said[name]}
     # Salted like everything that is said about personal text: without the salt it confirms no guess.
-    digest, about = salted_digest(text.salt or "", texts), {"project": text.project, "generation": generation}
+    digest, about = (
+        salted_digest(text.salt or "", texts),
+        About(project=text.project, generation=generation, image=None),
+    )
     if profile == "pass_through":
         return unscreened(platform, platform.text_detectors, circumstances, digest, **about)
     ruling, signals = await screen_text(platform, texts, circumstances)

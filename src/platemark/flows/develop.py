@@ -15,7 +15,7 @@ from platemark.flows import originals
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
 from platemark.flows.order import parents_of, used_inputs
-from platemark.flows.screen import screen_image, verdict
+from platemark.flows.screen import About, screen_image, verdict
 from platemark.flows.unchecked import uninspected, unscreened
 from platemark.imaging.decode import inspect_header, normalise
 from platemark.telemetry import IMAGES
@@ -126,7 +126,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         reason_code=ruling.reason_code,
         credential_state="absent",
     )
-    fingerprint = await fingerprint_of(platform, image, normal.data)
+    fingerprint = await fingerprint_of(platform, image, normal.data, normal.pixels)
     inspection = await inspect(
         platform,
         data,
@@ -137,7 +137,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         size=(normal.width, normal.height),
     )
     image = image.model_copy(update=credential_of(inspection.evidence))
-    about = {"project": image.project, "generation": generation.id, "image": image_id}
+    about = About(project=image.project, generation=generation.id, image=image_id)
     ruled = verdict(platform, ruling, signals, looked_at, circumstances, **about)
     developed = assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
     return replace(developed, original=kept)
@@ -150,7 +150,7 @@ async def _as_it_came(platform: Platform, generation: Generation, output: Output
         lambda: inspect_header(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
     circumstances = Circumstances(stage="after_response", role=generation.role, audience=generation.audience)
-    about = {"project": generation.project, "generation": generation.id, "image": id}
+    about = About(project=generation.project, generation=generation.id, image=id)
     detectors, flags = platform.image_detectors, _flags(output)
     ruled = unscreened(platform, detectors, circumstances, output.sha256, flags=flags, **about)
     await platform.blobs.put(f"{generation.project}/{output.sha256}", data)

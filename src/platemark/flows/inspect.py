@@ -8,7 +8,7 @@ import anyio
 from platemark.core.image import Fingerprint, Image
 from platemark.core.inspection import Confidence, Finding, Inspection, InspectionVerdict, Match, Tier
 from platemark.core.ports import Platform
-from platemark.imaging.fingerprint import nearest, pdq
+from platemark.imaging.fingerprint import Pixels, nearest, pdq, pdq_of
 from platemark.telemetry import span
 
 VERSION = "1"
@@ -19,12 +19,16 @@ _ABSENT = tuple(
 )
 
 
-async def fingerprint_of(platform: Platform, image: Image, data: bytes) -> Fingerprint:
-    """The registry's entry for an image from its encoded pixels."""
+async def fingerprint_of(platform: Platform, image: Image, data: bytes, pixels: Pixels | None = None) -> Fingerprint:
+    """The registry's entry for an image from its encoded pixels, or from `pixels` where they are decoded already."""
     limits = platform.limits
-    digits, quality = await anyio.to_thread.run_sync(
-        lambda: pdq(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-    )
+
+    def look() -> tuple[str, int]:
+        if pixels is not None:
+            return pdq_of(pixels)
+        return pdq(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+
+    digits, quality = await anyio.to_thread.run_sync(look)
     return Fingerprint(id=image.id, project=image.project, sha256=image.sha256, pdq=digits, quality=quality)
 
 

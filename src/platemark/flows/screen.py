@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import anyio
 
@@ -56,6 +57,14 @@ async def screen_image(
     """Ruling, signals and SHA-256 for one picture; `flags` are what the provider said about it."""
     signals = (*flags, *await _gather(platform.image_detectors, data))
     return platform.policy.rule(signals, circumstances), signals, hashlib.sha256(data).hexdigest()
+
+
+class About(TypedDict):
+    """Whose verdict it is, and on what: a request, one of its sources, an upload or an output."""
+
+    project: str
+    generation: str | None
+    image: str | None
 
 
 def verdict(

@@ -18,7 +18,7 @@ from platemark.core.project import Principal, Profile
 from platemark.core.request import PART, GenerationRequest
 from platemark.flows.develop import Developed
 from platemark.flows.note import open_review
-from platemark.flows.screen import screen_image, verdict
+from platemark.flows.screen import About, screen_image, verdict
 from platemark.flows.unchecked import unscreened
 from platemark.flows.upload import take_in
 from platemark.imaging.sources import Role, open_source, shows_something
@@ -149,7 +149,7 @@ async def _judge(
     if source.image is None:
         made = await take_in(platform, project, source.data, circumstances, profile, generation=generation)
         return Judged(source, made.image, made.verdict, made)
-    about = {"project": project, "generation": generation, "image": source.image.id}
+    about = About(project=project, generation=generation, image=source.image.id)
     if profile == "pass_through":
         digest = source.image.sha256
         ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)

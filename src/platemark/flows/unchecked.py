@@ -9,7 +9,7 @@ from platemark.core.inspection import Confidence, Finding, FindingKind, Inspecti
 from platemark.core.moderation import Ruled, Signal, Verdict
 from platemark.core.ports import Circumstances, ImageDetector, Platform, TextDetector
 from platemark.core.project import Profile, Project
-from platemark.flows.screen import verdict
+from platemark.flows.screen import About, verdict
 
 CODE = "PROFILE_OFF"
 _WHY = "the project's profile is pass_through"
@@ -40,7 +40,7 @@ def unscreened(
     """
     signals = (*flags, *(_silent(detector) for detector in detectors))
     if flags and (ruling := platform.policy.rule(flags, circumstances)).decision in _GRAVE:
-        about = {"project": project, "generation": generation, "image": image}
+        about = About(project=project, generation=generation, image=image)
         return verdict(platform, ruling, signals, input_sha256, circumstances, **about)
     return Verdict(
         id=platform.ids.new("vdt"),

@@ -8,7 +8,7 @@ from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal, Profile
 from platemark.flows.develop import Developed, assemble
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
-from platemark.flows.screen import screen_image, verdict
+from platemark.flows.screen import About, screen_image, verdict
 from platemark.flows.unchecked import digest_of, profile_of, uninspected, unscreened
 from platemark.imaging.decode import Facts, inspect_bytes
 
@@ -45,7 +45,7 @@ async def take_in(
         lambda: inspect_bytes(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
     id = platform.ids.new("img")
-    about = {"project": project, "generation": generation, "image": id}
+    about = About(project=project, generation=generation, image=id)
     if profile == "pass_through":
         digest = await anyio.to_thread.run_sync(digest_of, data)
         ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)

@@ -42,12 +42,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """A picture as it is stored: 8-bit RGB or RGBA in sRGB, upright, without metadata."""
+    """A picture as it is stored: 8-bit RGB or RGBA in sRGB, upright, without metadata.
+
+    `pixels` are those that `data` decodes to; None where it was encoded with a loss.
+    """
 
     data: bytes = field(repr=False)
     media_type: str
     width: int
     height: int
+    pixels: Image.Image | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,11 @@ def normalise(
     media_type = MEDIA_TYPES[output_format]
     ready = checked.header.plain and checked.orientation == 1 and not needs_conversion(checked.profile)
     if ready and checked.media_type == media_type:
-        return Normal(checked.picture, media_type, image.width, image.height)
+        return Normal(checked.picture, media_type, image.width, image.height, image)
     with _pillow():
         image = make_plain(image, checked.profile, checked.orientation)
         encoded = encode(image, output_format, compress_level)
-    return Normal(encoded, media_type, image.width, image.height)
+    return Normal(encoded, media_type, image.width, image.height, image if output_format == "png" else None)
 
 
 def open_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Image:

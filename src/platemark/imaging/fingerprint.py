@@ -9,6 +9,7 @@ from PIL import Image
 
 from platemark.imaging.decode import open_picture
 
+Pixels = Image.Image
 # The package is not typed: 256 zeros and ones, and a quality.
 _compute: Callable[[NDArray[np.uint8]], tuple[NDArray[np.int64], int]] = pdqhash.compute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 # PDQ looks at 64 × 64 averages; hashing the full size costs fifteen times as much for the same bits but a few.
@@ -20,7 +21,12 @@ def pdq(data: bytes, *, max_bytes: int, max_pixels: int) -> tuple[str, int]:
 
     Raises as `decode.inspect_bytes`.
     """
-    image = open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels).convert("RGB")
+    return pdq_of(open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels))
+
+
+def pdq_of(picture: Image.Image) -> tuple[str, int]:
+    """The same of pixels that `open_picture` would give."""
+    image = picture.convert("RGB")
     if max(image.size) > _SIDE:
         image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     bits, quality = _compute(np.asarray(image))

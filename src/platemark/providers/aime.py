@@ -13,10 +13,11 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Rate, nearest_size
+from platemark.providers.catalogue import Declared, Rate, sides_of, strength_of
 from platemark.providers.http import Call, Reply, as_list, as_object, data_uri, decode_payload
+from platemark.providers.licences import TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Reading, found_in
+from platemark.providers.vendor import About, Asked, Reading, found_in, told
 
 NAME = "aime"
 BASE_URL = "https://api.aime.info"
@@ -83,7 +84,7 @@ def _model(endpoint: str, can: Capabilities, words: Mapping[str, str], descripti
         route=f"/{endpoint}",
         capabilities=can,
         licence="AIME terms of service",
-        licence_note="Hosted: the vendor's terms and the model's licence apply to what is made.",
+        licence_note=TERMS_AND_LICENCE,
         description=description,
         facts={**_WORDS, **words},
         formats=("jpeg",),
@@ -225,9 +226,8 @@ class Aime:
 
 def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
     fields = dict(_fields(order, model, seed))
-    told = {name: value for name, value in fields.items() if name not in ("prompt", "text", "negative_prompt", "image")}
     call = Call("POST", model.route, json={**fields, "wait_for_result": False})
-    asked = Asked(call, (index,), (seed,), {"path": call.path, **told})
+    asked = Asked(call, (index,), (seed,), {"path": call.path, **told(fields, "text", "image")})
     if model.facts.get("sign_in") != "login":
         return asked
     login = Call("GET", f"{model.route}/login", query={"version": "platemark"}, repeatable=True)
@@ -248,7 +248,7 @@ def _fields(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any
 def _drawn(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from (("prompt", order.prompt), ("negative_prompt", order.negative_prompt or None), ("seed", seed))
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     yield from (("steps", wanted.steps), ("guidance", wanted.cfg_scale))
     yield "scheduler", SAMPLERS[wanted.scheduler] if wanted.scheduler else None
     yield "previews", "decoded" if order.previews else None
@@ -256,8 +256,7 @@ def _drawn(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]
 
 def _from_source(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
     if order.image is not None:
-        strength = order.parameters.strength
-        ours = (model.default_strength or 0.0) if strength is None else strength
+        ours = strength_of(order, model)
         yield "image", data_uri(order.image)
         yield "strength", ours if model.strength_ignores_source else 1 - ours
 

@@ -14,9 +14,10 @@ from platemark.core.model import Capabilities
 from platemark.core.money import Cost
 from platemark.core.updates import Order
 from platemark.providers.catalogue import Declared, Price, Rate
-from platemark.providers.http import Call, Reply, as_list, as_object, decode_payload, with_bearer
+from platemark.providers.http import Call, Reply, as_list, as_object, with_bearer
+from platemark.providers.licences import TERMS
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, told
 
 NAME = "aimlapi"
 BASE_URL = "https://api.aimlapi.com"
@@ -67,7 +68,7 @@ def _declared(name: str, route: str, more_fields: str, description: str) -> Decl
         ),
         price=_PRICE,
         licence="AI/ML API terms of service",
-        licence_note="Hosted: the vendor's terms apply to what is made.",
+        licence_note=TERMS,
         description=description,
         seeds=(1, 2**32 - 1),
         cfg=(1.0, 20.0),
@@ -116,7 +117,8 @@ class Aimlapi:
         """A URL or base64 for each picture, and the cost."""
         body = as_object(reply.json)
         flags = [*as_list(body.get("has_nsfw_concepts")), *[None] * 64]
-        found = (_found(as_object(each), flag) for each, flag in zip(as_list(body.get("data")), flags, strict=False))
+        pictures = zip(as_list(body.get("data")), flags, strict=False)
+        found = (Found(outcome="output_blocked") if flag is True else found_in(each) for each, flag in pictures)
         return Reading(tuple(found), cost=_spent(reply.headers.get(SPENT)))
 
     def poll(self, ticket: str, model: Declared) -> Call:
@@ -146,18 +148,7 @@ def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
     # What is malformed the vendor would silently drop.
     id = re.sub(r"[^A-Za-z0-9._:-]", "_", f"{order.idempotency_key}.{index}")[:128]
     call = Call("POST", PATH, headers={"x-client-request-id": id}, json={**chosen, "prompt": order.prompt})
-    kept = {name: value for name, value in chosen.items() if "prompt" not in name}
-    return Asked(call, (index,), (seed,), {"path": PATH, **kept})
-
-
-def _found(each: Mapping[str, Any], flagged: Any) -> Found:
-    if flagged is True:
-        return Found(outcome="output_blocked")
-    url, text = each.get("url"), each.get("b64_json")
-    if isinstance(url, str) and url.startswith("http"):
-        return Found(url=url)
-    text = text or url
-    return Found(decode_payload(text) if isinstance(text, str) else None)
+    return Asked(call, (index,), (seed,), {"path": PATH, **told(chosen)})
 
 
 def _spent(said: str | None) -> Cost | None:

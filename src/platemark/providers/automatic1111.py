@@ -8,28 +8,27 @@ server does not have is left out without a word, and words like `<lora:name:1>` 
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from platemark.core.generation import ControlUse
-from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Rate, nearest_size
-from platemark.providers.http import Call, Reply, as_list, as_object, decode_payload
+from platemark.providers.catalogue import Declared, Rate, sides_of, strength_of
+from platemark.providers.http import Call, Reply, as_base64, as_list, as_object
 from platemark.providers.outcomes import Row
 from platemark.providers.selfhosted import (
-    FREE,
-    LICENCE_NOTE,
-    SD15_LICENCE,
-    SDXL_LICENCE,
+    SD15,
+    SDXL,
+    Family,
+    checkpoint,
     checkpoint_of,
     is_shared,
     runs,
+    upscaler,
     with_login,
 )
-from platemark.providers.vendor import About, Asked, Found, Reading
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, told
 
 NAME = "automatic1111"
 ROOT = "/sdapi/v1"
@@ -84,75 +83,25 @@ _SDXL_CONTROLS = {
 }
 
 
-def _can(side: int, controls: Sequence[str]) -> Capabilities:
-    operations = frozenset({"text_to_image", "image_to_image", "inpaint"})
-    sizes = {"min_size": 64, "max_size": 2048, "size_multiple": 8, "default_width": side, "default_height": side}
-    extras = {"controls": tuple(controls), "max_controls": 3, "any_lora": True, "max_loras": 8, "max_count": 4}
-    flags = {"clip_skip": True, "mask_edges": True, "previews": True}
-    given = {"operations": operations, "schedulers": tuple(SAMPLERS), "default_steps": 25}
-    return Capabilities.model_validate({**given, **sizes, **extras, **flags})
-
-
-def _checkpoint(
-    name: str, checkpoint: str, side: int, controls: Mapping[str, tuple[str, str]], licence: str, description: str
-) -> Declared:
+def _checkpoint(family: Family, controls: Mapping[str, tuple[str, str]]) -> Declared:
     facts = {f"control:{kind}": model for kind, (model, _) in controls.items()}
     facts |= {f"guide:{kind}": module for kind, (_, module) in controls.items()}
-    return Declared(
-        model=f"{NAME}/{name}",
-        route=checkpoint,
-        capabilities=_can(side, tuple(controls)),
-        price=FREE,
-        licence=licence,
-        licence_note=LICENCE_NOTE,
-        description=description,
+    can = {"max_size": 2048, "schedulers": tuple(SAMPLERS), "max_count": 4, "max_controls": 3}
+    return checkpoint(
+        *(NAME, family, {**can, "controls": tuple(controls)}),
         cfg=(1.0, 30.0),
-        steps=(1, 150),
-        strength=(0.0, 1.0),
-        default_strength=0.75,
         mask_grow=(0, 0),
         max_mask_feather=64,
-        ranged_controls=True,
         lora_id=r"[^<>:]+",
         poll_seconds=1.0,
         facts=facts,
     )
 
 
-_UPSCALER = Declared(
-    model=f"{NAME}/upscaler",
-    route="R-ESRGAN 4x+",
-    capabilities=Capabilities(
-        operations=frozenset({"upscale"}),
-        min_size=8,
-        max_size=8192,
-        size_multiple=1,
-        default_width=1024,
-        default_height=1024,
-        max_steps=0,
-        default_steps=0,
-        max_cfg_scale=0.0,
-        default_cfg_scale=0.0,
-        max_count=1,
-        negative_prompt=False,
-        seed=False,
-    ),
-    price=FREE,
-    licence_note=LICENCE_NOTE,
-    description="Makes a picture larger by an upscaler of the server; reads no prompt.",
-    prompt_used=False,
-    poll_seconds=1.0,
-)
 _ALL = (
-    _checkpoint(
-        *("sd15", "v1-5-pruned-emaonly.safetensors", 512, _SD15_CONTROLS, SD15_LICENCE),
-        "A Stable Diffusion 1.5 checkpoint; name another by route.",
-    ),
-    _checkpoint(
-        *("sdxl", "sd_xl_base_1.0.safetensors", 1024, _SDXL_CONTROLS, SDXL_LICENCE),
-        "A Stable Diffusion XL checkpoint; name another by route.",
-    ),
-    _UPSCALER,
+    _checkpoint(SD15, _SD15_CONTROLS),
+    _checkpoint(SDXL, _SDXL_CONTROLS),
+    upscaler(NAME, "R-ESRGAN 4x+", poll_seconds=1.0),
 )
 MODELS = {declared.model: declared for declared in _ALL}
 
@@ -195,9 +144,9 @@ class Automatic1111:
         """Pictures, or how far the present one is."""
         body = as_object(reply.json)
         if "progress" in body:
-            return Reading(progress=_fraction(body["progress"]), preview=_decoded(body.get("current_image")))
+            return Reading(progress=_fraction(body["progress"]), preview=found_in(body.get("current_image")).data)
         if "image" in body:
-            return Reading((Found(_decoded(body["image"])),))
+            return Reading((found_in(body["image"]),))
         return _drawn(as_list(body.get("images")), _info(body.get("info")), model)
 
     def poll(self, ticket: str, model: Declared) -> Call:
@@ -210,16 +159,15 @@ class Automatic1111:
 
 
 def _asked(path: str, body: dict[str, Any], indices: tuple[int, ...], seeds: tuple[int, ...], model: Declared) -> Asked:
-    untold = ("prompt", "negative_prompt", "init_images", "mask", "image", "alwayson_scripts")
-    told = {name: value for name, value in body.items() if name not in untold}
+    chosen = told(body, "init_images", "mask", "image", "alwayson_scripts")
     call = Call("POST", f"{ROOT}/{path}", json=body)
     if is_shared(model):
         # Both are about whatever the server draws, which may be somebody else's.
-        return Asked(call, indices, seeds, told)
+        return Asked(call, indices, seeds, chosen)
     beside, stop = (
         Call(*each, repeatable=True) for each in (("GET", f"{ROOT}/progress"), ("POST", f"{ROOT}/interrupt"))
     )
-    return Asked(call, indices, seeds, told, beside=beside, stop=stop)
+    return Asked(call, indices, seeds, chosen, beside=beside, stop=stop)
 
 
 def _body(order: Order, model: Declared, seeds: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
@@ -228,7 +176,7 @@ def _body(order: Order, model: Declared, seeds: tuple[int, ...]) -> Iterator[tup
     yield "negative_prompt", order.negative_prompt or ""
     yield from {"seed": seeds[0], "batch_size": len(seeds), "n_iter": 1}.items()
     yield from {"steps": wanted.steps, "cfg_scale": wanted.cfg_scale}.items()
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     if wanted.scheduler:
         yield from _sampler(SAMPLERS[wanted.scheduler])
     settings: dict[str, Any] = {"sd_model_checkpoint": checkpoint_of(model)}
@@ -250,13 +198,12 @@ def _sampler(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _source(order: Order, image: bytes, model: Declared) -> Iterator[tuple[str, Any]]:
-    strength = order.parameters.strength
-    yield from {"init_images": [_encoded(image)], "resize_mode": 0}.items()
-    yield "denoising_strength", model.default_strength if strength is None else strength
+    yield from {"init_images": [as_base64(image)], "resize_mode": 0}.items()
+    yield "denoising_strength", strength_of(order, model)
     if order.mask is None:
         return
     feather = order.parameters.mask_feather
-    yield from {"mask": _encoded(order.mask), "mask_blur": MASK_BLUR if feather is None else feather}.items()
+    yield from {"mask": as_base64(order.mask), "mask_blur": MASK_BLUR if feather is None else feather}.items()
     # White is drawn anew, what was there is where it starts, and the whole picture is looked at.
     yield from {"inpainting_mask_invert": 0, "inpainting_fill": 1, "inpaint_full_res": False}.items()
 
@@ -266,7 +213,7 @@ def _unit(control: ControlUse, guide: bytes, model: Declared) -> dict[str, Any]:
         "enabled": True,
         "model": model.facts[f"control:{control.type}"],
         "module": model.facts[f"guide:{control.type}"] if control.preprocess else "none",
-        "image": _encoded(guide),
+        "image": as_base64(guide),
         "weight": control.strength,
         "guidance_start": control.start,
         "guidance_end": control.end,
@@ -277,7 +224,7 @@ def _unit(control: ControlUse, guide: bytes, model: Declared) -> dict[str, Any]:
 def _upscale(order: Order, model: Declared) -> dict[str, Any]:
     size = {"upscaling_resize_w": order.parameters.width, "upscaling_resize_h": order.parameters.height}
     upscaler = model.facts.get("upscaler", model.route)
-    return {"image": _encoded(order.image or b""), "resize_mode": 1, "upscaler_1": upscaler, **size}
+    return {"image": as_base64(order.image or b""), "resize_mode": 1, "upscaler_1": upscaler, **size}
 
 
 def _drawn(images: Sequence[Any], info: Mapping[str, Any], model: Declared) -> Reading:
@@ -288,7 +235,7 @@ def _drawn(images: Sequence[Any], info: Mapping[str, Any], model: Declared) -> R
     if not _is_of(info, checkpoint_of(model)):
         words = f"the server drew with {info.get('sd_model_name')}, as it does not know {checkpoint_of(model)}"
         return Reading(tuple(Found(outcome="not_found", words=(words,)) for _ in mine), model_revision=_revision(info))
-    found = (Found(_decoded(each), seed=_seed(seeds, number)) for number, each in enumerate(mine))
+    found = (found_in(each, seed=_seed(seeds, number)) for number, each in enumerate(mine))
     return Reading(tuple(found), model_revision=_revision(info))
 
 
@@ -326,11 +273,3 @@ def _seed(seeds: Sequence[Any], number: int) -> int | None:
 
 def _fraction(said: Any) -> float | None:
     return float(said) if isinstance(said, int | float) else None
-
-
-def _decoded(text: Any) -> bytes | None:
-    return decode_payload(text) if isinstance(text, str) else None
-
-
-def _encoded(png: bytes) -> str:
-    return b64encode(png).decode()

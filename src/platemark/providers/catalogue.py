@@ -178,6 +178,23 @@ def nearest_size(width: int, height: int, can: Capabilities) -> tuple[int, int]:
     return nearest(width), nearest(height)
 
 
+def sides_of(order: Order, model: Declared) -> dict[str, int]:
+    """`width` and `height` as they are asked of the model: the nearest to those of the order."""
+    size = nearest_size(order.parameters.width, order.parameters.height, model.capabilities)
+    return dict(zip(("width", "height"), size, strict=True))
+
+
+def ratio_of(order: Order, model: Declared) -> str:
+    """The aspect ratio of the model that stands for the size of the order."""
+    return nearest_ratio(order.parameters.width, order.parameters.height, model.aspect_ratios)[0]
+
+
+def strength_of(order: Order, model: Declared) -> float:
+    """The strength that was asked for, else the model's own."""
+    asked = order.parameters.strength
+    return (model.default_strength or 0.0) if asked is None else asked
+
+
 def header_of(data: bytes, media_type: str) -> Header:
     """Size and form by the header alone. Raises InvalidImage."""
     return read_header(read_blocks(data, media_type)[0], media_type)

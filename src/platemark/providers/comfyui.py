@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.imaging.header import sniff
 from platemark.providers.catalogue import Declared, Rate
 from platemark.providers.comfyui_graphs import MAX_FEATHER, SAMPLERS, Nodes, Sources, build
 from platemark.providers.http import Call, Reply, as_list, as_object
 from platemark.providers.outcomes import Outcome, Row
-from platemark.providers.selfhosted import FREE, LICENCE_NOTE, SD15_LICENCE, SDXL_LICENCE, authorised, is_shared
-from platemark.providers.vendor import About, Asked, Found, Reading, Socket
+from platemark.providers.selfhosted import SD15, SDXL, Family, authorised, checkpoint, is_shared, upscaler
+from platemark.providers.vendor import About, Asked, Found, Reading, Socket, is_picture
 
 NAME = "comfyui"
 # It draws one after the other; the second waits in its queue, so that it never stands still.
@@ -39,39 +37,6 @@ _SUBFOLDER = "platemark"
 _PREVIEW, _DESCRIBED = 1, 4
 
 
-def _can(side: int, controls: Sequence[str]) -> Capabilities:
-    operations = frozenset({"text_to_image", "image_to_image", "inpaint", "outpaint"})
-    sizes = {"min_size": 64, "max_size": 4096, "size_multiple": 8, "default_width": side, "default_height": side}
-    extras = {"controls": tuple(controls), "max_controls": 4, "any_lora": True, "max_loras": 8, "max_count": 8}
-    flags = {"clip_skip": True, "guidance_rescale": True, "mask_edges": True, "previews": True}
-    given = {"operations": operations, "schedulers": tuple(SAMPLERS), "default_steps": 25}
-    return Capabilities.model_validate({**given, **sizes, **extras, **flags})
-
-
-def _checkpoint(
-    name: str, checkpoint: str, side: int, controls: Mapping[str, str], licence: str, description: str
-) -> Declared:
-    return Declared(
-        model=f"{NAME}/{name}",
-        route=checkpoint,
-        capabilities=_can(side, tuple(controls)),
-        price=FREE,
-        licence=licence,
-        licence_note=LICENCE_NOTE,
-        description=description,
-        cfg=(0.0, 30.0),
-        steps=(1, 150),
-        strength=(0.0, 1.0),
-        default_strength=0.75,
-        mask_grow=(-512, 512),
-        max_mask_feather=MAX_FEATHER,
-        ranged_controls=True,
-        preprocesses=("canny",),
-        max_wait_seconds=1_200.0,
-        facts={f"control:{kind}": file for kind, file in controls.items()},
-    )
-
-
 _SD15_CONTROLS = {
     "canny": "control_v11p_sd15_canny.pth",
     "depth": "control_v11f1p_sd15_depth.pth",
@@ -81,40 +46,29 @@ _SD15_CONTROLS = {
     "softedge": "control_v11p_sd15_softedge.pth",
 }
 _SDXL_CONTROLS = {"canny": "diffusers_xl_canny_full.safetensors", "depth": "diffusers_xl_depth_full.safetensors"}
-_UPSCALER = Declared(
-    model=f"{NAME}/upscaler",
-    route="RealESRGAN_x4plus.pth",
-    capabilities=Capabilities(
-        operations=frozenset({"upscale"}),
-        min_size=8,
-        max_size=8192,
-        size_multiple=1,
-        default_width=1024,
-        default_height=1024,
-        max_steps=0,
-        default_steps=0,
-        max_cfg_scale=0.0,
-        default_cfg_scale=0.0,
-        max_count=1,
-        negative_prompt=False,
-        seed=False,
-    ),
-    price=FREE,
-    licence_note=LICENCE_NOTE,
-    description="Makes a picture larger by an upscaler model of the server; reads no prompt.",
-    prompt_used=False,
-    max_wait_seconds=1_200.0,
-)
+
+
+def _checkpoint(family: Family, controls: Mapping[str, str]) -> Declared:
+    can = {
+        "operations": frozenset({"text_to_image", "image_to_image", "inpaint", "outpaint"}),
+        **{"max_size": 4096, "schedulers": tuple(SAMPLERS), "max_count": 8, "guidance_rescale": True},
+        **{"controls": tuple(controls), "max_controls": 4},
+    }
+    return checkpoint(
+        *(NAME, family, can),
+        cfg=(0.0, 30.0),
+        mask_grow=(-512, 512),
+        max_mask_feather=MAX_FEATHER,
+        preprocesses=("canny",),
+        max_wait_seconds=1_200.0,
+        facts={f"control:{kind}": file for kind, file in controls.items()},
+    )
+
+
 _ALL = (
-    _checkpoint(
-        *("sd15", "v1-5-pruned-emaonly.safetensors", 512, _SD15_CONTROLS, SD15_LICENCE),
-        "A Stable Diffusion 1.5 checkpoint; name another by route.",
-    ),
-    _checkpoint(
-        *("sdxl", "sd_xl_base_1.0.safetensors", 1024, _SDXL_CONTROLS, SDXL_LICENCE),
-        "A Stable Diffusion XL checkpoint; name another by route.",
-    ),
-    _UPSCALER,
+    _checkpoint(SD15, _SD15_CONTROLS),
+    _checkpoint(SDXL, _SDXL_CONTROLS),
+    upscaler(NAME, "RealESRGAN_x4plus.pth", max_wait_seconds=1_200.0),
 )
 MODELS = {declared.model: declared for declared in _ALL}
 
@@ -270,4 +224,4 @@ def _shown(message: bytes) -> Reading | None:
     # After the event comes the type of the picture, or the size of a description, and then the picture.
     start = {_PREVIEW: 8, _DESCRIBED: 8 + size}.get(event)
     picture = b"" if start is None else message[start:]
-    return Reading(preview=picture) if (sniff(picture) or "").startswith("image/") else None
+    return Reading(preview=picture) if is_picture(picture) else None

@@ -7,7 +7,7 @@ from typing import Any
 from platemark.core.base import JsonObject
 from platemark.core.generation import ControlUse, Parameters
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared
+from platemark.providers.catalogue import Declared, strength_of
 from platemark.providers.selfhosted import checkpoint_of
 
 Nodes = dict[str, JsonObject]
@@ -165,9 +165,9 @@ def _start(nodes: Nodes, order: Order, model: Declared, vae: Link, sources: Sour
         return _Start(_out(nodes, "EmptyLatentImage", width=canvas[0], height=canvas[1], batch_size=1), 1.0)
     image = _out(nodes, "LoadImage", image=sources.image)
     if order.operation == "image_to_image":
-        strength = model.default_strength if wanted.strength is None else wanted.strength
+        strength = strength_of(order, model)
         pixels = _scaled(nodes, image, canvas)
-        return _Start(_out(nodes, "VAEEncode", pixels=pixels, vae=vae), strength or 0.0)
+        return _Start(_out(nodes, "VAEEncode", pixels=pixels, vae=vae), strength)
     if order.operation == "outpaint":
         image, mask = _padded(nodes, image, wanted)
     else:

@@ -13,8 +13,9 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Rate, SourceLimits, nearest_size
+from platemark.providers.catalogue import Declared, Rate, SourceLimits, sides_of, strength_of
 from platemark.providers.http import Call, Reply, as_list, as_object, data_uri
+from platemark.providers.licences import RAIL_PP_M, STABILITY_COMMUNITY, TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
 from platemark.providers.vendor import About, Asked, Found, Reading, found_in
 from platemark.providers.webhooks import body_of, check_ed25519
@@ -38,7 +39,6 @@ TABLE = (
     Row("out_of_credit", (403,), body={"detail": "balance|is locked"}),
 )
 ABOUT = About(delivers="URLs; a data URI in JSON with sync_mode, which is not asked for")
-_TERMS = "Hosted: the vendor's terms and the model's licence apply to what is made."
 _NOT_VERIFIED = ("how a blocked prompt shows", "black pictures in place of blocked ones", "calls at once", "prices")
 
 
@@ -54,7 +54,7 @@ def _model(name: str, route: str, can: Capabilities, licence: str, text: str, **
         route=f"fal-ai/{route}",
         capabilities=can,
         licence=licence,
-        licence_note=_TERMS,
+        licence_note=TERMS_AND_LICENCE,
         description=text,
         steps=(1, can.max_steps),
         cfg=(0.0, 20.0),
@@ -67,11 +67,10 @@ def _model(name: str, route: str, can: Capabilities, licence: str, text: str, **
     return replace(declared, **more)
 
 
-_STABILITY = "Stability AI Community Licence"
 _ALL = (
     _model(
         *("fast-sdxl", "fast-sdxl", _can("text_to_image", "image_to_image", "inpaint", steps=(25, 65), cfg=7.5)),
-        *("CreativeML Open RAIL++-M", "Stable Diffusion XL 1.0, made fast."),
+        *(RAIL_PP_M, "Stable Diffusion XL 1.0, made fast."),
         strength=(0.05, 1.0),
         default_strength=0.95,
         facts={"format": "format", "image_to_image": "/image-to-image", "inpaint": "/inpainting"},
@@ -79,7 +78,7 @@ _ALL = (
     ),
     _model(
         *("sd3-medium", "stable-diffusion-v3-medium", _can("text_to_image", "image_to_image", steps=(28, 50), cfg=5.0)),
-        *(_STABILITY, "Stable Diffusion 3 Medium. The vendor chooses the format."),
+        *(STABILITY_COMMUNITY, "Stable Diffusion 3 Medium. The vendor chooses the format."),
         strength=(0.01, 1.0),
         default_strength=0.9,
         facts={"image_to_image": "/image-to-image"},
@@ -87,12 +86,12 @@ _ALL = (
     ),
     _model(
         *("sd3.5-large", "stable-diffusion-v35-large", _can("text_to_image", steps=(28, 50), cfg=3.5)),
-        *(_STABILITY, "Stable Diffusion 3.5 Large."),
+        *(STABILITY_COMMUNITY, "Stable Diffusion 3.5 Large."),
         facts={"format": "output_format"},
     ),
     _model(
         *("sd3.5-medium", "stable-diffusion-v35-medium", _can("text_to_image", steps=(40, 50), cfg=4.5)),
-        *(_STABILITY, "Stable Diffusion 3.5 Medium."),
+        *(STABILITY_COMMUNITY, "Stable Diffusion 3.5 Medium."),
         facts={"format": "output_format"},
     ),
 )
@@ -175,10 +174,9 @@ def _numbers(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
         yield model.facts["format"], "png"
     if order.image is not None:
         # The size follows from the source.
-        yield "strength", model.default_strength if wanted.strength is None else wanted.strength
+        yield "strength", strength_of(order, model)
     else:
-        width, height = nearest_size(wanted.width, wanted.height, model.capabilities)
-        yield "image_size", {"width": width, "height": height}
+        yield "image_size", sides_of(order, model)
 
 
 def _sources(order: Order) -> Iterator[tuple[str, str]]:

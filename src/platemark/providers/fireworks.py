@@ -12,11 +12,11 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, nearest_ratio, nearest_size
+from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, ratio_of, sides_of, strength_of
 from platemark.providers.http import Call, Part, Reply, as_list, as_object, data_uri, png_part, with_bearer
+from platemark.providers.licences import RAIL_PP_M, TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading, found_in, seed_of
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, is_picture, seed_of, told
 
 NAME = "fireworks"
 BASE_URL = "https://api.fireworks.ai"
@@ -50,7 +50,6 @@ ABOUT = About(
         "how long results of Kontext stay",
     ),
 )
-_TERMS = "Hosted: the vendor's terms and the model's licence apply to what is made."
 _PRICED = ("a third party's guide", "2025-05")
 _ROOT = "/inference/v1"
 _LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -70,7 +69,7 @@ def _model(
         route=route,
         capabilities=can,
         licence=licence,
-        licence_note=_TERMS,
+        licence_note=TERMS_AND_LICENCE,
         description=description,
         seeds=(1, 2**32 - 1),
         steps=(1, can.max_steps) if can.max_steps else None,
@@ -83,7 +82,6 @@ def _model(
 
 
 _XL_CAN = {"any_lora": True, "max_loras": 1}
-_RAIL = "CreativeML Open RAIL++-M"
 
 
 def _xl(name: str, id: str, licence: str, description: str, *operations: str, **more: Any) -> Declared:
@@ -130,9 +128,10 @@ def _kontext(kind: str) -> Declared:
 _SDXL = "stable-diffusion-xl-1024-v1-0"
 _PLAYGROUND = "Playground v2.5 Community"
 _ALL = (
-    _xl("sdxl-1.0", _SDXL, _RAIL, "Stable Diffusion XL 1.0."),
+    _xl("sdxl-1.0", _SDXL, RAIL_PP_M, "Stable Diffusion XL 1.0."),
     _xl(
-        *("sdxl-1.0-control", _SDXL, _RAIL, "Stable Diffusion XL 1.0 along the edges of a picture.", "text_to_image"),
+        *("sdxl-1.0-control", _SDXL, RAIL_PP_M),
+        *("Stable Diffusion XL 1.0 along the edges of a picture.", "text_to_image"),
         can={"controls": ("canny",), "max_controls": 1},
         min_controls=1,
         ranged_controls=True,
@@ -192,7 +191,7 @@ class Fireworks:
 
 
 def _read(reply: Reply) -> Reading:
-    if (sniff(reply.body) or "").startswith("image/"):
+    if is_picture(reply.body):
         return Reading((Found(reply.body, seed=seed_of(reply.headers.get("seed"))),))
     if listed := as_list(reply.json):
         return Reading(tuple(_artifact(as_object(each)) for each in listed))
@@ -221,8 +220,7 @@ def _read_object(body: Mapping[str, Any]) -> Reading:
 
 def _asked(call: Call, seed: int, **more: Any) -> Asked:
     given: Mapping[str, Any] = call.form or call.json or {}
-    told = {name: value for name, value in given.items() if name not in ("prompt", "negative_prompt", "input_image")}
-    return Asked(call, (0,), (seed,), {"path": call.path, **told}, **more)
+    return Asked(call, (0,), (seed,), {"path": call.path, **told(given, "input_image")}, **more)
 
 
 _ACCEPT = {"accept": "image/png"}
@@ -234,9 +232,8 @@ def _image_generation(order: Order, model: Declared, seed: int) -> Asked:
         return _controlled(order, model, seed, body)
     if order.image is None:
         return _asked(Call("POST", model.route, headers=_ACCEPT, json=body), seed)
-    strength = order.parameters.strength
     # Theirs says how much of the source stays, ours how much goes.
-    keeps = 1 - ((model.default_strength or 0.0) if strength is None else strength)
+    keeps = 1 - strength_of(order, model)
     form = {**_as_form(body), "init_image_mode": "IMAGE_STRENGTH", "image_strength": f"{keeps:g}"}
     files = {"init_image": png_part("init_image", order.image)}
     return _asked(Call("POST", f"{model.route}/image_to_image", headers=_ACCEPT, form=form, files=files), seed)
@@ -277,7 +274,7 @@ def _guide(data: bytes) -> dict[str, Part]:
 def _drawn(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from {"prompt": order.prompt, "seed": seed, "samples": 1, "steps": wanted.steps}.items()
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     whole = wanted.cfg_scale == int(wanted.cfg_scale)
     yield "cfg_scale", int(wanted.cfg_scale) if whole else wanted.cfg_scale
     if order.negative_prompt:
@@ -296,7 +293,7 @@ def _workflow(order: Order, model: Declared, seed: int) -> Asked:
     wanted = order.parameters
     body = {
         "prompt": order.prompt,
-        "aspect_ratio": nearest_ratio(wanted.width, wanted.height, model.aspect_ratios)[0],
+        "aspect_ratio": ratio_of(order, model),
         "guidance_scale": wanted.cfg_scale,
         "num_inference_steps": wanted.steps,
         "seed": seed,
@@ -307,8 +304,7 @@ def _workflow(order: Order, model: Declared, seed: int) -> Asked:
 def _kontext_call(order: Order, model: Declared, seed: int) -> Asked:
     body: dict[str, Any] = {"prompt": order.prompt, "seed": seed, "output_format": "png"}
     if order.image is None:
-        size = (order.parameters.width, order.parameters.height)
-        body["aspect_ratio"] = nearest_ratio(*size, model.aspect_ratios)[0]
+        body["aspect_ratio"] = ratio_of(order, model)
     else:
         body["input_image"] = data_uri(order.image)
     return _asked(Call("POST", model.route, json=body), seed)

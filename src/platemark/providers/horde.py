@@ -5,17 +5,17 @@ WebP, results for 20 minutes, the names of models (each machine offers its own).
 Prompts are never rewritten by the horde's filter (`replacement_filter`): what it would rewrite, it refuses.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, nearest_size
-from platemark.providers.http import Call, Reply, as_list, as_object
+from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, sides_of, strength_of
+from platemark.providers.http import Call, Reply, as_base64, as_list, as_object
+from platemark.providers.licences import RAIL_M, RAIL_PP_M
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading, found_in, seed_of
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, seed_of, told
 
 NAME = "horde"
 BASE_URL = "https://aihorde.net"
@@ -107,20 +107,19 @@ def _model(name: str, route: str, licence: str | None, description: str, can: Ca
 
 
 _EDITS = ("text_to_image", "image_to_image", "inpaint")
-_RAIL = "CreativeML Open RAIL-M"
 _ALL = (
     _model("any", "", None, "Whatever a machine of the horde has loaded.", _can(512, "text_to_image")),
-    _model("stable-diffusion-1.5", "stable_diffusion", _RAIL, "Stable Diffusion 1.5.", _can(512, *_EDITS)),
+    _model("stable-diffusion-1.5", "stable_diffusion", RAIL_M, "Stable Diffusion 1.5.", _can(512, *_EDITS)),
     _model(
-        *("stable-diffusion-1.5-control", "stable_diffusion", _RAIL, "Stable Diffusion 1.5 along a guide."),
+        *("stable-diffusion-1.5-control", "stable_diffusion", RAIL_M, "Stable Diffusion 1.5 along a guide."),
         _can(512, "text_to_image", controls=CONTROLS, max_controls=1),
         min_controls=1,
         scaled_controls=False,
     ),
-    _model("deliberate", "Deliberate", _RAIL, "Deliberate, a Stable Diffusion 1.5.", _can(512, *_EDITS)),
-    _model("sdxl-1.0", "SDXL 1.0", "CreativeML Open RAIL++-M", "Stable Diffusion XL 1.0.", _can(1024, *_EDITS)),
+    _model("deliberate", "Deliberate", RAIL_M, "Deliberate, a Stable Diffusion 1.5.", _can(512, *_EDITS)),
+    _model("sdxl-1.0", "SDXL 1.0", RAIL_PP_M, "Stable Diffusion XL 1.0.", _can(1024, *_EDITS)),
     _model(
-        *("albedobase-xl", "AlbedoBase XL (SDXL)", "CreativeML Open RAIL++-M", "AlbedoBase XL, an SDXL."),
+        *("albedobase-xl", "AlbedoBase XL (SDXL)", RAIL_PP_M, "AlbedoBase XL, an SDXL."),
         _can(1024, *_EDITS),
     ),
 )
@@ -185,9 +184,8 @@ class Horde:
     def _asked(self, order: Order, model: Declared, index: int, seed: int) -> Asked:
         parameters = dict(_parameters(order, model, seed))
         body = {**dict(_body(order, model)), "params": parameters}
-        hidden = ("prompt", "source_image", "source_mask", "params")
-        told = {**{name: value for name, value in body.items() if name not in hidden}, **parameters}
-        return Asked(Call("POST", f"{_ROOT}/async", headers=self._headers, json=body), (index,), (seed,), told)
+        chosen = {**told(body, "source_image", "source_mask", "params"), **parameters}
+        return Asked(Call("POST", f"{_ROOT}/async", headers=self._headers, json=body), (index,), (seed,), chosen)
 
 
 def _body(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
@@ -199,22 +197,22 @@ def _body(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
     yield from ((name, model.facts[name] == "true") for name in (*_FLAGS, *_MORE_FLAGS) if name in model.facts)
     picture = order.guides[0] if order.guides else order.image
     if picture is not None:
-        yield "source_image", b64encode(picture).decode()
+        yield "source_image", as_base64(picture)
         yield "source_processing", "img2img" if order.mask is None else "inpainting"
     if order.mask is not None:
-        yield "source_mask", b64encode(order.mask).decode()
+        yield "source_mask", as_base64(order.mask)
 
 
 def _parameters(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from {"seed": str(seed), "n": 1, "steps": wanted.steps, "cfg_scale": wanted.cfg_scale}.items()
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     if wanted.scheduler:
         yield from zip(("sampler_name", "karras"), SAMPLERS[wanted.scheduler], strict=True)
     if wanted.clip_skip:
         yield "clip_skip", wanted.clip_skip
     if order.image is not None:
-        yield "denoising_strength", model.default_strength if wanted.strength is None else wanted.strength
+        yield "denoising_strength", strength_of(order, model)
     for control in wanted.controls:
         yield from {"control_type": control.type, "image_is_control": not control.preprocess}.items()
     if wanted.loras:

@@ -13,11 +13,11 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.imaging.header import sniff
 from platemark.providers.catalogue import Declared, Rate
 from platemark.providers.http import Call, Reply, as_list, as_object
+from platemark.providers.licences import TERMS
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading, found_in
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, is_picture
 
 NAME = "hotpot"
 BASE_URL = "https://api.hotpot.ai"
@@ -60,7 +60,7 @@ def _model(name: str, route: str, description: str, *, guided: bool = True, **mo
         route=route,
         capabilities=Capabilities.model_validate({"operations": frozenset({"text_to_image"}), **given}),
         licence="Hotpot.ai terms of service",
-        licence_note="Hosted: the vendor's terms apply to what is made.",
+        licence_note=TERMS,
         description=description,
         # The vendor chooses the pixels; a square is what its model was trained for.
         aspect_ratios=("1:1",),
@@ -124,7 +124,7 @@ class Hotpot:
 
     def read(self, reply: Reply, model: Declared) -> Reading:
         """Bytes, or a text or JSON that holds a picture."""
-        if (sniff(reply.body) or "").startswith("image/"):
+        if is_picture(reply.body):
             return Reading((Found(reply.body),))
         body: Any = reply.json
         if body is None:

@@ -5,18 +5,17 @@ Lenient where nothing is published: bodies of 402, 429 and 503 (a model that is 
 There is no mask, no batch, no safety flag and no seed in the answer; image-to-image knows neither strength nor seed.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import Declared, Rate, nearest_size
-from platemark.providers.http import Call, Reply, as_list, as_object, with_bearer
+from platemark.providers.catalogue import Declared, Rate, sides_of
+from platemark.providers.http import Call, Reply, as_base64, as_list, as_object, with_bearer
+from platemark.providers.licences import RAIL_M, RAIL_PP_M, STABILITY_COMMUNITY, TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading, found_in
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, is_picture, told
 
 NAME = "huggingface"
 BASE_URL = "https://router.huggingface.co/hf-inference"
@@ -50,8 +49,6 @@ SCHEDULERS = {
     "lms": "LMSDiscreteScheduler",
     "unipc": "UniPCMultistepScheduler",
 }
-_TERMS = "Hosted: the vendor's terms and the model's licence apply to what is made."
-_STABILITY = "Stability AI Community License"
 
 
 def _can(operation: str, side: int, cfg: float, **more: Any) -> Capabilities:
@@ -66,7 +63,7 @@ def _model(name: str, route: str, licence: str, can: Capabilities, description: 
         route=route,
         capabilities=can,
         licence=licence,
-        licence_note=_TERMS,
+        licence_note=TERMS_AND_LICENCE,
         description=description,
         steps=(1, 100),
         cfg=(0.0, 20.0),
@@ -89,29 +86,29 @@ def _from_picture(name: str, route: str, licence: str, description: str, side: i
 _DIFFUSERS = {"schedulers": tuple(SCHEDULERS)}
 _ALL = (
     _model(
-        *("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "CreativeML Open RAIL++-M"),
+        *("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", RAIL_PP_M),
         *(_can("text_to_image", 1024, 7.5, **_DIFFUSERS), "Stable Diffusion XL 1.0."),
     ),
     _model(
-        *("sd3.5-large", "stabilityai/stable-diffusion-3.5-large", _STABILITY),
+        *("sd3.5-large", "stabilityai/stable-diffusion-3.5-large", STABILITY_COMMUNITY),
         *(_can("text_to_image", 1024, 4.5), "Stable Diffusion 3.5 Large."),
     ),
     _model(
-        *("sd3.5-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo", _STABILITY),
+        *("sd3.5-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo", STABILITY_COMMUNITY),
         *(_can("text_to_image", 1024, 0.0, default_steps=4), "Stable Diffusion 3.5 Large Turbo."),
     ),
     _model(
-        *("sd3-medium", "stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY),
+        *("sd3-medium", "stabilityai/stable-diffusion-3-medium-diffusers", STABILITY_COMMUNITY),
         *(_can("text_to_image", 1024, 7.0), "Stable Diffusion 3 Medium."),
     ),
     _model(
-        *("sd-1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML Open RAIL-M"),
+        *("sd-1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5", RAIL_M),
         *(_can("text_to_image", 512, 7.5, **_DIFFUSERS), "Stable Diffusion 1.5 with its safety checker."),
         # Its checker puts a black picture in the place of what it withholds.
         blank_means_blocked=True,
     ),
     _from_picture(
-        *("sdxl-refiner", "stabilityai/stable-diffusion-xl-refiner-1.0", "CreativeML Open RAIL++-M"),
+        *("sdxl-refiner", "stabilityai/stable-diffusion-xl-refiner-1.0", RAIL_PP_M),
         *("Stable Diffusion XL Refiner 1.0: draws over a picture.", 1024),
     ),
     _from_picture(
@@ -150,7 +147,7 @@ class HuggingFace:
 
     def read(self, reply: Reply, model: Declared) -> Reading:
         """Bytes, or what other hosts behind the same router write into JSON: one picture in any of the usual places."""
-        if (sniff(reply.body) or "").startswith("image/"):
+        if is_picture(reply.body):
             return Reading((Found(reply.body),))
         body: Any = reply.json
         if body is None:
@@ -176,11 +173,10 @@ def _path(model: Declared) -> str:
 
 def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
     parameters = dict(_parameters(order, model, seed))
-    inputs = order.prompt if order.image is None else b64encode(order.image).decode()
+    inputs = order.prompt if order.image is None else as_base64(order.image)
     body = {"inputs": inputs, "parameters": parameters}
     call = Call("POST", _path(model), headers={"accept": "image/png"}, json=body)
-    told = {name: value for name, value in parameters.items() if "prompt" not in name}
-    return Asked(call, (index,), (seed,), {"path": call.path, **told})
+    return Asked(call, (index,), (seed,), {"path": call.path, **told(parameters)})
 
 
 def _parameters(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
@@ -194,5 +190,5 @@ def _parameters(order: Order, model: Declared, seed: int) -> Iterator[tuple[str,
         # `inputs` is the picture.
         yield "prompt", order.prompt
     else:
-        yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+        yield from sides_of(order, model).items()
         yield "seed", seed

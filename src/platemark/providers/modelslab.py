@@ -10,10 +10,10 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Rate, SourceLimits, nearest_size
-from platemark.providers.http import Call, Reply, as_list, as_object, data_uri, decode_payload
+from platemark.providers.catalogue import Declared, Rate, SourceLimits, sides_of, strength_of
+from platemark.providers.http import Call, Reply, as_list, as_object, data_uri
 from platemark.providers.outcomes import Outcome, Row
-from platemark.providers.vendor import About, Asked, Found, Reading
+from platemark.providers.vendor import About, Asked, Reading, found_in, told
 
 NAME = "modelslab"
 BASE_URL = "https://modelslab.com"
@@ -164,7 +164,7 @@ class ModelsLab:
         seed = as_object(body.get("meta")).get("seed")
         seed = int(seed) if isinstance(seed, int | str) and str(seed).isdigit() else None
         said = next((links for name in _LINKS if (links := as_list(body.get(name)))), ())
-        return Reading(tuple(_found(each, seed) for each in said))
+        return Reading(tuple(found_in(each, seed=seed) for each in said))
 
     def poll(self, ticket: str, model: Declared) -> Call:
         """What became of it."""
@@ -178,12 +178,6 @@ class ModelsLab:
 _LINKS = ("output", "proxy_links", "future_links")
 
 
-def _found(said: Any, seed: int | None) -> Found:
-    if not isinstance(said, str):
-        return Found(seed=seed)
-    return Found(url=said, seed=seed) if said.startswith("http") else Found(decode_payload(said), seed=seed)
-
-
 def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
     flags = {name: _flag(value, model) for name, value in _flags(order).items()}
     fields = {"model_id": model.route, **dict(_fields(order, model, seed)), **flags}
@@ -193,8 +187,7 @@ def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
         # v5 takes numbers here.
         fields["track_id"] = f"{order.idempotency_key}.{index}"
     path = model.facts[order.operation]
-    chosen = {name: value for name, value in fields.items() if "prompt" not in name}
-    return Asked(Call("POST", path, json={**fields, **sources}), (index,), (seed,), {"path": path, **chosen})
+    return Asked(Call("POST", path, json={**fields, **sources}), (index,), (seed,), {"path": path, **told(fields)})
 
 
 def _flags(order: Order) -> dict[str, bool]:
@@ -218,8 +211,7 @@ def _flag(value: bool, model: Declared) -> bool | str:
 
 def _fields(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
-    width, height = nearest_size(wanted.width, wanted.height, model.capabilities)
-    yield from {"prompt": order.prompt, "width": width, "height": height, "samples": 1, "seed": seed}.items()
+    yield from {"prompt": order.prompt, **sides_of(order, model), "samples": 1, "seed": seed}.items()
     yield from {"num_inference_steps": wanted.steps, "guidance_scale": wanted.cfg_scale}.items()
     if order.negative_prompt:
         yield "negative_prompt", order.negative_prompt
@@ -228,7 +220,7 @@ def _fields(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any
     if wanted.clip_skip is not None:
         yield "clip_skip", wanted.clip_skip
     if order.image is not None:
-        yield "strength", model.default_strength if wanted.strength is None else wanted.strength
+        yield "strength", strength_of(order, model)
     if wanted.loras:
         yield "lora_model", ",".join(lora.id for lora in wanted.loras)
         yield "lora_strength", ",".join(f"{lora.scale:g}" for lora in wanted.loras)

@@ -13,15 +13,14 @@ from urllib.parse import urlsplit
 
 from platemark.core.updates import Order
 from platemark.imaging.decode import open_picture
-from platemark.imaging.header import sniff
 from platemark.imaging.masks import as_hole
 from platemark.imaging.pixels import encode
-from platemark.providers.catalogue import Declared, Rate, nearest_size
-from platemark.providers.http import Call, Reply, as_list, as_object, decode_payload, png_part
+from platemark.providers.catalogue import Declared, Rate, sides_of, strength_of
+from platemark.providers.http import Call, Reply, as_list, as_object, png_part
 from platemark.providers.openai_servers import OPENAI, SELF_HOSTED
 from platemark.providers.outcomes import Row
 from platemark.providers.selfhosted import authorised
-from platemark.providers.vendor import About, Asked, Found, Reading
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, is_picture, told
 
 NAME = "openai"
 BASE_URL = "https://api.openai.com"
@@ -88,13 +87,13 @@ class OpenAIImages:
 
     def read(self, reply: Reply, model: Declared) -> Reading:
         """Base64 or URLs in JSON; the bytes themselves where a result was asked for."""
-        if (sniff(reply.body) or "").startswith("image/"):
+        if is_picture(reply.body):
             return Reading((Found(reply.body),))
         entries = [as_object(each) for each in as_list(as_object(reply.json).get("data"))]
         if "own_urls" in model.facts and entries and isinstance(url := entries[0].get("url"), str):
             # On a host of the operator's own, where strangers' URLs may not lead: asked for as a call of ours.
             return Reading(ticket=urlsplit(url).path, pending=True)
-        return Reading(tuple(_found(each) for each in entries))
+        return Reading(tuple(found_in(each) for each in entries))
 
     def poll(self, ticket: str, model: Declared) -> Call:
         """A result that lies on the server itself."""
@@ -119,15 +118,6 @@ SERVERS: Mapping[str, Callable[[], OpenAIImages]] = {
 }
 
 
-def _found(entry: Mapping[str, Any]) -> Found:
-    text, url = entry.get("b64_json"), entry.get("url")
-    if isinstance(text, str):
-        return Found(decode_payload(text))
-    if isinstance(url, str) and url.startswith("http"):
-        return Found(url=url)
-    return Found(decode_payload(url) if isinstance(url, str) else None)
-
-
 def _asked(order: Order, model: Declared, indices: tuple[int, ...], seeds: tuple[int, ...]) -> Asked:
     form = order.operation != "text_to_image"
     fields = dict(_fields(order, model, form))
@@ -136,7 +126,7 @@ def _asked(order: Order, model: Declared, indices: tuple[int, ...], seeds: tuple
     options = dict(_options(order, model, seeds[0], form))
     fields |= {name: value for name, value in options.items() if not name.startswith("kwargs.")}
     inside = {name.removeprefix("kwargs."): value for name, value in options.items() if name.startswith("kwargs.")}
-    chosen = {name: value for name, value in {**fields, **inside}.items() if "prompt" not in name}
+    chosen = told({**fields, **inside})
     if inside:
         fields["kwargs"] = json.dumps(inside)
     path = model.facts[_PATHS[order.operation]]
@@ -149,8 +139,7 @@ def _fields(order: Order, model: Declared, form: bool) -> Iterator[tuple[str, An
     yield "prompt", _prompt(order, facts)
     if model.route:
         yield "model", model.route
-    width, height = nearest_size(order.parameters.width, order.parameters.height, model.capabilities)
-    size = f"{width}{facts.get('times', 'x')}{height}"
+    size = facts.get("times", "x").join(map(str, sides_of(order, model).values()))
     if not form or "form_size" in facts:
         said = facts["form_size"] if form else "same"
         yield "size", size if said == "same" else said
@@ -174,7 +163,7 @@ def _options(order: Order, model: Declared, seed: int, form: bool) -> Iterator[t
         "seed": seed if model.capabilities.seed else None,
         "steps": wanted.steps or None,
         "cfg": wanted.cfg_scale if model.cfg else None,
-        "strength": (model.default_strength if wanted.strength is None else wanted.strength) if from_source else None,
+        "strength": strength_of(order, model) if from_source else None,
         "negative": order.negative_prompt or None,
     }
     for word, value in values.items():

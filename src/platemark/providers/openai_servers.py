@@ -11,12 +11,12 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.providers.catalogue import Declared, SourceLimits
-from platemark.providers.selfhosted import FREE, LICENCE_NOTE, SD15_LICENCE, SDXL_LICENCE
+from platemark.providers.licences import RAIL_M, RAIL_PP_M, STABILITY_COMMUNITY, TERMS
+from platemark.providers.selfhosted import FREE, LICENCE_NOTE
 
 GENERATE = "/v1/images/generations"
 EDIT = "/v1/images/edits"
 _MB = 1024 * 1024
-_STABILITY_LICENCE = "Stability AI Community License"
 
 
 def _can(*operations: str, **more: Any) -> Capabilities:
@@ -41,7 +41,7 @@ def _openai(name: str, description: str) -> Declared:
         route=name,
         capabilities=can,
         licence="OpenAI terms of use",
-        licence_note="Hosted: the vendor's terms apply to what is made.",
+        licence_note=TERMS,
         description=description,
         sizes=((1024, 1024), (1536, 1024), (1024, 1536)),
         max_prompt=32_000,
@@ -94,7 +94,7 @@ _LOCALAI = (
         _can("text_to_image", default_cfg_scale=0.0, **_LOCALAI_SIZES),
         {"generate": GENERATE, "seed": "seed", "steps": "step", "negative": "|"},
         description="The model that is configured on the server under this name.",
-        licence=SD15_LICENCE,
+        licence=RAIL_M,
         not_verified=("whether the backend uses the seed",),
     ),
     _self_hosted(
@@ -103,7 +103,7 @@ _LOCALAI = (
         _can("inpaint", seed=False, negative_prompt=False, default_cfg_scale=0.0, **_LOCALAI_SIZES),
         {"inpaint": "/v1/images/inpainting", "steps": "steps", "own_urls": "yes", "send_response_format": ""},
         description="Inpainting by the same model, at 512 × 512; it takes no seed.",
-        licence=SD15_LICENCE,
+        licence=RAIL_M,
         poll_seconds=0.1,
         not_verified=("whether results have the size of the source",),
     ),
@@ -141,9 +141,9 @@ SELF_HOSTED: Mapping[str, tuple[Declared, ...]] = {
     "sglang": (_SGLANG,),
     "localai": _LOCALAI,
     "xinference": (
-        _xinference("sd3.5-large", "sd3.5-large", 1024, _STABILITY_LICENCE, "Stable Diffusion 3.5 Large."),
-        _xinference("sd3.5-medium", "sd3.5-medium", 1024, _STABILITY_LICENCE, "Stable Diffusion 3.5 Medium."),
-        _xinference("sdxl", "stable-diffusion-xl-base-1.0", 1024, SDXL_LICENCE, "Stable Diffusion XL 1.0."),
-        _xinference("sd1.5", "stable-diffusion-v1.5", 512, SD15_LICENCE, "Stable Diffusion 1.5."),
+        _xinference("sd3.5-large", "sd3.5-large", 1024, STABILITY_COMMUNITY, "Stable Diffusion 3.5 Large."),
+        _xinference("sd3.5-medium", "sd3.5-medium", 1024, STABILITY_COMMUNITY, "Stable Diffusion 3.5 Medium."),
+        _xinference("sdxl", "stable-diffusion-xl-base-1.0", 1024, RAIL_PP_M, "Stable Diffusion XL 1.0."),
+        _xinference("sd1.5", "stable-diffusion-v1.5", 512, RAIL_M, "Stable Diffusion 1.5."),
     ),
 }

@@ -14,8 +14,18 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, header_of, nearest_ratio, nearest_size
+from platemark.providers.catalogue import (
+    Declared,
+    Price,
+    Rate,
+    SourceLimits,
+    header_of,
+    ratio_of,
+    sides_of,
+    strength_of,
+)
 from platemark.providers.http import Call, Reply, as_list, as_object, data_uri, with_bearer
+from platemark.providers.licences import RAIL_M, RAIL_PP_M, STABILITY_COMMUNITY, TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
 from platemark.providers.vendor import About, Asked, Reading, found_in
 from platemark.providers.webhooks import body_of, check_hmac
@@ -51,8 +61,6 @@ SAMPLERS = {
 # Larger files have to be uploaded.
 MAX_DATA_URL = 256_000
 _DONE_PERCENT = re.compile(r"(\d{1,3})%\|")
-_TERMS = "Hosted: the vendor's terms and the model's licence apply to what is made."
-_STABILITY, _RAIL = "Stability AI Community Licence", "CreativeML Open RAIL++-M"
 _NOT_VERIFIED = ("bodies of 401, 402, 404 and 422", "texts of its safety checkers", "the range of seeds")
 _SDXL = "stability-ai/sdxl:7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 _INPAINT = "stability-ai/stable-diffusion-inpainting:95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
@@ -71,7 +79,7 @@ def _model(name: str, route: str, inputs: str, can: Capabilities, licence: str, 
         route=route,
         capabilities=can,
         licence=licence,
-        licence_note=_TERMS,
+        licence_note=TERMS_AND_LICENCE,
         description=text,
         source=SourceLimits(min_side=64, max_side=4_096, max_bytes=50 * 1024 * 1024),
         poll_seconds=1.0,
@@ -93,7 +101,7 @@ def _sd35(kind: str, usd: str, steps: tuple[int, int], cfg: float) -> Declared:
     )
     words = kind.replace("-", " ").title()
     return _model(
-        *(f"sd3.5-{kind}", f"stability-ai/stable-diffusion-3.5-{kind}", "sd3", can, _STABILITY),
+        *(f"sd3.5-{kind}", f"stability-ai/stable-diffusion-3.5-{kind}", "sd3", can, STABILITY_COMMUNITY),
         f"Stable Diffusion 3.5 {words}: an official model.",
         price=Price(usd, "image", "price list by hearsay", "undated", verified=False),
         aspect_ratios=RATIOS,
@@ -128,7 +136,7 @@ _ALL = (
             default_cfg_scale=7.5,
             schedulers=_samplers("lms"),
         ),
-        *(_RAIL, "Stable Diffusion XL 1.0. The vendor's invisible watermark stays in."),
+        *(RAIL_PP_M, "Stable Diffusion XL 1.0. The vendor's invisible watermark stays in."),
         steps=(1, 500),
         cfg=(1.0, 50.0),
         strength=(0.0, 1.0),
@@ -150,7 +158,7 @@ _ALL = (
             default_cfg_scale=7.5,
             schedulers=_samplers("heun", "dpmpp_2m_karras"),
         ),
-        *("CreativeML Open RAIL-M", "Stable Diffusion 2 inpainting; sides become multiples of 64, at most 1024."),
+        *(RAIL_M, "Stable Diffusion 2 inpainting; sides become multiples of 64, at most 1024."),
         steps=(1, 500),
         cfg=(1.0, 20.0),
         **_BY_THE_SECOND,
@@ -278,25 +286,20 @@ def _texts(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
         yield "negative_prompt", order.negative_prompt
 
 
-def _strength(order: Order, model: Declared) -> tuple[str, float | None]:
-    wanted = order.parameters.strength
-    return "prompt_strength", model.default_strength if wanted is None else wanted
-
-
 def _sd3(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from _texts(order, model)
     yield from {"cfg": wanted.cfg_scale, "steps": wanted.steps, "output_format": "png"}.items()
     if order.operation == "image_to_image":
-        yield _strength(order, model)
+        yield "prompt_strength", strength_of(order, model)
     else:
-        yield "aspect_ratio", nearest_ratio(wanted.width, wanted.height, model.aspect_ratios)[0]
+        yield "aspect_ratio", ratio_of(order, model)
 
 
 def _diffusion(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from _texts(order, model)
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     yield from {"guidance_scale": wanted.cfg_scale, "num_inference_steps": wanted.steps, "num_outputs": 1}.items()
     if wanted.scheduler:
         yield "scheduler", SAMPLERS[wanted.scheduler]
@@ -305,7 +308,7 @@ def _diffusion(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
 def _sdxl(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:
     yield from _diffusion(order, model)
     if order.image is not None:
-        yield _strength(order, model)
+        yield "prompt_strength", strength_of(order, model)
 
 
 def _upscaling(order: Order, model: Declared) -> Iterator[tuple[str, Any]]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, nearest_ratio
-from platemark.providers.http import Call, Reply, decode_payload, png_part, with_bearer
+from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, ratio_of, strength_of
+from platemark.providers.http import Call, Reply, as_list, as_object, png_part, with_bearer
+from platemark.providers.licences import TERMS
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Found, Reading, seed_of
+from platemark.providers.vendor import About, Asked, Found, Reading, found_in, is_picture, seed_of, told
 
 NAME = "stability"
 BASE_URL = "https://api.stability.ai"
@@ -83,7 +83,7 @@ def _v2(name: str, route: str, can: Capabilities, price: Price, description: str
         capabilities=can,
         price=price,
         licence="Stability AI terms of service",
-        licence_note="Hosted: the vendor's terms apply to what is made.",
+        licence_note=TERMS,
         description=description,
         seeds=(1, 4_294_967_294),
         formats=("png", "jpeg", "webp"),
@@ -125,7 +125,7 @@ _SDXL = Declared(
         schedulers=tuple(SAMPLERS),
     ),
     licence="Stability AI terms of service",
-    licence_note="Hosted: the vendor's terms apply to what is made.",
+    licence_note=TERMS,
     description="Stable Diffusion XL 1.0 by the v1 API.",
     sizes=SDXL_SIZES,
     seeds=(1, 4_294_967_295),
@@ -228,7 +228,7 @@ class Stability:
 
     def read(self, reply: Reply, model: Declared) -> Reading:
         """Bytes, base64 in JSON, `artifacts`, or the id of work that goes on."""
-        if (sniff(reply.body) or "").startswith("image/"):
+        if is_picture(reply.body):
             return Reading((Found(reply.body, seed=seed_of(reply.headers.get("seed"))),))
         body: Any = reply.json
         if not isinstance(body, dict):
@@ -247,20 +247,17 @@ class Stability:
 
 def _chosen(call: Call) -> dict[str, Any]:
     given: Mapping[str, Any] = call.form or call.json or {}
-    return {"path": call.path, **{name: value for name, value in given.items() if "prompt" not in name}}
+    return {"path": call.path, **told(given)}
 
 
 def _read_json(body: Mapping[str, Any]) -> Reading:
     if "image" in body:
-        return Reading((_decoded(body["image"], body.get("seed")),))
+        return Reading((found_in(body["image"], seed=seed_of(body.get("seed"))),))
     if "artifacts" in body:
-        return Reading(tuple(_decoded(each.get("base64"), each.get("seed")) for each in body["artifacts"]))
+        artifacts = [as_object(each) for each in as_list(body["artifacts"])]
+        return Reading(tuple(found_in(each, seed=seed_of(each.get("seed"))) for each in artifacts))
     ticket = body.get("id")
     return Reading(ticket=str(ticket), pending=True) if ticket else Reading()
-
-
-def _decoded(text: Any, seed: Any) -> Found:
-    return Found(decode_payload(text) if isinstance(text, str) else None, seed=seed_of(seed))
 
 
 def _v2_call(order: Order, model: Declared, seed: int) -> Call:
@@ -289,10 +286,9 @@ def _common(order: Order, model: Declared, seed: int) -> dict[str, str]:
 def _generate(order: Order, model: Declared) -> Iterator[tuple[str, str]]:
     wanted = order.parameters
     if order.operation == "image_to_image":
-        strength = model.default_strength if wanted.strength is None else wanted.strength
-        yield "strength", f"{strength:g}"
+        yield "strength", f"{strength_of(order, model):g}"
     else:
-        yield "aspect_ratio", nearest_ratio(wanted.width, wanted.height, model.aspect_ratios)[0]
+        yield "aspect_ratio", ratio_of(order, model)
     if "model" in model.facts:
         yield "model", model.facts["model"]
         yield "mode", order.operation.replace("_", "-")
@@ -313,7 +309,7 @@ def _control(order: Order, model: Declared) -> Iterator[tuple[str, str]]:
     control = order.parameters.controls[0]
     if control.type == "style":
         yield "fidelity", f"{control.strength:g}"
-        yield "aspect_ratio", nearest_ratio(order.parameters.width, order.parameters.height, model.aspect_ratios)[0]
+        yield "aspect_ratio", ratio_of(order, model)
     else:
         yield "control_strength", f"{control.strength:g}"
 
@@ -361,8 +357,7 @@ def _v1_form(
         files["mask_image"] = png_part("mask_image", order.mask or b"")
         form["mask_source"] = "MASK_IMAGE_WHITE"
         return Call("POST", f"{model.route}/image-to-image/masking", headers=headers, form=form, files=files)
-    strength = order.parameters.strength
     # Theirs says how much of the source stays, ours how much goes.
-    keeps = 1 - ((model.default_strength or 0.0) if strength is None else strength)
+    keeps = 1 - strength_of(order, model)
     form |= {"init_image_mode": "IMAGE_STRENGTH", "image_strength": f"{keeps:g}"}
     return Call("POST", f"{model.route}/image-to-image", headers=headers, form=form, files=files)

@@ -10,10 +10,11 @@ from typing import Any
 
 from platemark.core.model import Capabilities
 from platemark.core.updates import Order
-from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, nearest_size
+from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, sides_of
 from platemark.providers.http import Call, Reply, as_list, as_object, data_uri, with_bearer
+from platemark.providers.licences import RAIL_M, RAIL_PP_M, STABILITY_COMMUNITY, TERMS_AND_LICENCE
 from platemark.providers.outcomes import Row
-from platemark.providers.vendor import About, Asked, Reading, found_in
+from platemark.providers.vendor import About, Asked, Reading, found_in, told
 
 NAME = "together"
 BASE_URL = "https://api.together.ai"
@@ -33,7 +34,6 @@ TABLE = (
     # The document's 403 is a prompt that is too long, not a key.
     Row("bad_request", (403,), body={"error.message": "context|token|too long|length"}),
 )
-_TERMS = "Hosted: the vendor's terms and the model's licence apply to what is made."
 ABOUT = About(
     delivers="base64 inside JSON (`response_format: base64`, `output_format: png`); URLs are taken too",
     not_verified=("how its safety checker answers", "the range of seeds", "the limits of sizes", "most prices"),
@@ -53,7 +53,7 @@ def _model(name: str, route: str, licence: str, description: str, can: Capabilit
         route=route,
         capabilities=can,
         licence=licence,
-        licence_note=_TERMS,
+        licence_note=TERMS_AND_LICENCE,
         description=description,
         steps=(1, can.max_steps) if can.max_steps else None,
         cfg=(1.0, can.max_cfg_scale) if can.max_cfg_scale else None,
@@ -115,16 +115,16 @@ _ALL = (
         _can("text_to_image", negative_prompt=True),
     ),
     _model(
-        *("sdxl-1.0", "stabilityai/stable-diffusion-xl-base-1.0", "CreativeML Open RAIL++-M"),
+        *("sdxl-1.0", "stabilityai/stable-diffusion-xl-base-1.0", RAIL_PP_M),
         *("Stable Diffusion XL 1.0.", _can("text_to_image", **_STABLE)),
         not_verified=("whether it is still served: listed as deprecated from 2025-04-14",),
     ),
     _model(
-        *("sd3-medium", "stabilityai/stable-diffusion-3-medium", "Stability AI Community"),
+        *("sd3-medium", "stabilityai/stable-diffusion-3-medium", STABILITY_COMMUNITY),
         *("Stable Diffusion 3 Medium.", _can("text_to_image", **_STABLE)),
     ),
     _model(
-        *("dreamshaper", "Lykon/DreamShaper", "CreativeML Open RAIL-M", "DreamShaper, a Stable Diffusion 1.5."),
+        *("dreamshaper", "Lykon/DreamShaper", RAIL_M, "DreamShaper, a Stable Diffusion 1.5."),
         _can("text_to_image", **{**_STABLE, "max_size": 1024, "default_width": 512, "default_height": 512}),
     ),
 )
@@ -171,15 +171,14 @@ class Together:
 
 def _asked(order: Order, model: Declared, index: int, seed: int) -> Asked:
     body = dict(_body(order, model, seed))
-    # A prompt, or a picture inside a URI, is kept elsewhere.
-    told = {name: value for name, value in body.items() if "prompt" not in name and name != model.facts.get("source")}
-    return Asked(Call("POST", PATH, json=body), (index,), (seed,), told)
+    # A picture inside a URI is kept elsewhere.
+    return Asked(Call("POST", PATH, json=body), (index,), (seed,), told(body, model.facts.get("source", "")))
 
 
 def _body(order: Order, model: Declared, seed: int) -> Iterator[tuple[str, Any]]:
     wanted = order.parameters
     yield from {"model": model.route, "prompt": order.prompt, "seed": seed, "n": 1}.items()
-    yield from zip(("width", "height"), nearest_size(wanted.width, wanted.height, model.capabilities), strict=True)
+    yield from sides_of(order, model).items()
     yield from {"response_format": "base64", "output_format": "png"}.items()
     if model.steps:
         yield "steps", wanted.steps

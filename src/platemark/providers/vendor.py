@@ -7,9 +7,15 @@ from typing import Any, Protocol
 from platemark.core.base import JsonObject
 from platemark.core.money import Cost
 from platemark.core.updates import Order
+from platemark.imaging.header import sniff
 from platemark.providers.catalogue import Declared, Rate
 from platemark.providers.http import Call, Reply, as_object, decode_payload
 from platemark.providers.outcomes import Outcome, Row
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether these bytes begin as those of a picture do."""
+    return (sniff(data) or "").startswith("image/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,11 @@ def found_in(value: Any, *, seed: int | None = None) -> Found:
         return Found(seed=seed)
     is_url = text.lstrip()[:8].lower().startswith(("http://", "https://"))
     return Found(url=text.strip(), seed=seed) if is_url else Found(decode_payload(text), seed=seed)
+
+
+def told(fields: Mapping[str, Any], *hidden: str) -> dict[str, Any]:
+    """What may be kept of the fields of a call: neither prompts nor these, which are texts or pictures."""
+    return {name: value for name, value in fields.items() if "prompt" not in name and name not in hidden}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """A fake AIME API server: five endpoints with their input tables, jobs that are asked after, sessions by login."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +11,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.model import OutputFormat
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import header_of
 from platemark.providers.http import decode_payload
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.providers.vendor import is_picture
+from platemark.simulate.board import COMMON, Switchboard, gateway_page, keep
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, striped
+from platemark.simulate.pictures import as_format, as_payload, broken, measured, striped
 
-_MOST_JOBS = 256
 _TEXT = Field()
 _SEED = {"seed": Field("integer", least=-1)}
 _UNIT = Field("number", least=0, most=1)
@@ -163,7 +160,7 @@ class FakeAime:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """An error body; a gateway's page for 502 and 503, and for 429, which the server itself does not know."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         if status == 404:
             return JSONResponse({"description": "Not Found", "status": 404, "message": _SAID[404]}, 404)
         wait = "" if retry_after is None else f" Please try again in {retry_after} seconds."
@@ -171,20 +168,18 @@ class FakeAime:
 
     async def _submit(self, request: Request) -> Response:
         endpoint, given = request.path_params["endpoint"], await _given(request)
-        self.board.seen.append(Seen(request.method, request.url.path, dict(request.headers), json={**given}))
+        self.board.note(request, {**given})
         if refusal := self._refusal(request, endpoint, given):
             return refusal
         found = list(complaints(ENDPOINTS[endpoint], given, {}))
         if found:
             return _error(400, found)
-        if given.get("image") is not None and not (sniff(_bytes(given["image"])) or "").startswith("image/"):
+        if given.get("image") is not None and not is_picture(_bytes(given["image"])):
             return _error(400, ["image: could not be read"])
         trouble = self.board.take(request.method, *_OF_RESULTS)
         self.made += 1
         id = f"JID{self.made}"
-        if len(self.jobs) >= _MOST_JOBS:
-            self.jobs.pop(next(iter(self.jobs)))
-        self.jobs[id] = Job(endpoint, given, self.polls, trouble)
+        keep(self.jobs, id, Job(endpoint, given, self.polls, trouble))
         if given.get("wait_for_result", True):
             return JSONResponse(self._result(id))
         return JSONResponse({"success": True, "job_id": id, "ep_version": 0})
@@ -283,21 +278,17 @@ def _side(endpoint: str, said: Any) -> int:
 def _size(job: Job) -> tuple[int, int]:
     if job.endpoint in _SIDES:
         return _side(job.endpoint, job.given.get("width")), _side(job.endpoint, job.given.get("height"))
-    header = header_of(_bytes(job.given["image"]), "image/png")
+    width, height = measured(_bytes(job.given["image"]))
     # It scales and crops its sources into these bounds.
-    return min(max(header.width, 512), 1024), min(max(header.height, 512), 1024)
+    return min(max(width, 512), 1024), min(max(height, 512), 1024)
 
 
 def _picture(job: Job, output_format: OutputFormat) -> str:
-    if job.trouble == "corrupt_base64":
-        return "data:image/JPEG;base64,!!not base64!!"
-    if job.trouble == "corrupt_picture":
-        broken = base64.b64encode(b"\xff\xd8\xff\xe0" + b"broken" * 20).decode()
-        return f"data:image/JPEG;base64,{broken}"
     told = (job.given.get("prompt", job.given.get("text")), job.given.get("seed"), job.given.get("image", ""))
-    return _uri(striped(*_size(job), *(str(each) for each in told)), output_format)
+    return _uri(striped(*_size(job), *(str(each) for each in told)), output_format, job.trouble)
 
 
-def _uri(png: bytes, output_format: OutputFormat) -> str:
-    text = base64.b64encode(as_format(png, output_format)).decode()
+def _uri(png: bytes, output_format: OutputFormat, trouble: str | None = None) -> str:
+    data = as_format(png, output_format)
+    text = as_payload(broken(data) if trouble == "corrupt_picture" else data, trouble)
     return f"data:image/{output_format.upper()};base64,{text}"

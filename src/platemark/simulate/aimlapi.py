@@ -1,6 +1,5 @@
 """A fake AI/ML API: `images/generations`, with the fields of each model's own page, and what each call cost."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, id_of
 from platemark.simulate.delivery import TROUBLES, Delivery
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, blank, striped
+from platemark.simulate.pictures import as_format, as_payload, blank, striped
 
 USD = "0.06"
 _PAGE: Mapping[str, Field] = {
@@ -79,7 +78,7 @@ class FakeAimlapi:
         body: dict[str, Any] = await request.json()
         if refusal := self._refusal(request):
             return refusal
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json=body))
+        self.board.note(request, body)
         if body.get("model") not in MODELS:
             return self.error(404)
         if found := list(_complaints(body)):
@@ -93,9 +92,8 @@ class FakeAimlapi:
 
     def _refusal(self, request: Request) -> Response | None:
         """What is said before the request is looked at."""
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
         trouble = self.board.take("POST", *_REFUSALS, "prompt_blocked", "error_in_200")
-        if key not in self.board.keys:
+        if bearer_of(request) not in self.board.keys:
             return self.error(401)
         if trouble == "error_in_200":
             return JSONResponse({"message": "It did not work out.", "statusCode": 500, "path": request.url.path})
@@ -106,7 +104,7 @@ class FakeAimlapi:
     def _picture(self, request: Request, body: Mapping[str, Any], index: int) -> dict[str, Any]:
         trouble = self.board.take("POST", "output_blocked", "corrupt_base64", *TROUBLES)
         if trouble == "corrupt_base64":
-            return {"url": None, "b64_json": "!!not base64!!"}
+            return {"url": None, "b64_json": as_payload(b"", trouble)}
         width, height = _size(body.get("image_size", "square_hd"))
         told = (body["prompt"], str(body.get("seed")), index)
         png = blank(width, height) if trouble == "output_blocked" else striped(width, height, *told)
@@ -135,5 +133,5 @@ def _error(status: int, words: str) -> Response:
 
 def _ids(request: Request) -> dict[str, str]:
     said = request.headers.get("x-client-request-id", "")
-    headers = {"x-inference-id": f"inf-{hashlib.sha256(said.encode()).hexdigest()[:16]}"}
+    headers = {"x-inference-id": f"inf-{id_of(said, 16)}"}
     return {**headers, "x-client-request-id": said} if said else headers

@@ -16,10 +16,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, gateway_page
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import striped
+from platemark.simulate.pictures import as_payload, broken, measured, striped
 
 ROOT = "/sdapi/v1"
 _KARRAS = ("DPM2", "DPM2 a", "DPM++ 2S a", "DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "LMS", "DPM++ 3M SDE")
@@ -129,7 +128,7 @@ class FakeAutomatic1111:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """An error as its handler writes it; a proxy's page for 502 and 503."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         kind, detail = _SAID[status]
         if retry_after is not None:
             detail += f", try again in {retry_after} seconds"
@@ -174,14 +173,12 @@ class FakeAutomatic1111:
         size, seed, count = (given.get("width", 512), given.get("height", 512)), given["seed"], given["batch_size"]
         told = (given["prompt"], *sources, json.dumps(given.get("alwayson_scripts")))
         pictures = [striped(*size, seed + number, *told) for number in range(count)]
-        images = [_text_of(each) for each in pictures]
-        grid = [_text_of(striped(size[0] * count, size[1], "grid"))] if self.grids and count > 1 else []
-        maps = [_text_of(striped(*size, "map")) for _ in _units(given)]
+        grid = [as_payload(striped(size[0] * count, size[1], "grid"))] if self.grids and count > 1 else []
+        maps = [as_payload(striped(*size, "map")) for _ in _units(given)]
         trouble = self.board.take("POST", "corrupt_base64", "corrupt_picture")
-        if trouble == "corrupt_base64":
-            images = ["!!not base64!!"] * count
         if trouble == "corrupt_picture":
-            images = [_text_of(b"\x89PNG\r\n\x1a\n" + b"broken" * 20)] * count
+            pictures = [broken(each) for each in pictures]
+        images = [as_payload(each, trouble) for each in pictures]
         info = {**self._info(given, count), "index_of_first_image": len(grid)}
         echo = {**given, "init_images": None, "mask": None}
         return JSONResponse({"images": [*grid, *images, *maps], "parameters": echo, "info": json.dumps(info)})
@@ -209,7 +206,7 @@ class FakeAutomatic1111:
         if found := [*complaints(_EXTRAS, given, {})]:
             return JSONResponse({"detail": found}, 422)
         png = striped(given["upscaling_resize_w"], given["upscaling_resize_h"], _png(given["image"]))
-        return JSONResponse({"html_info": "<p></p>", "image": _text_of(png)})
+        return JSONResponse({"html_info": "<p></p>", "image": as_payload(png)})
 
     async def _taken(self, request: Request) -> dict[str, Any] | Response:
         """The body, or what is said before it is looked at."""
@@ -222,7 +219,7 @@ class FakeAutomatic1111:
         if trouble is not None:
             return self.error(_REFUSALS[trouble])
         given: dict[str, Any] = json.loads(body or b"{}")
-        self.board.seen.append(Seen(request.method, request.url.path, dict(request.headers), json=given))
+        self.board.note(request, given)
         return {"seed": 1, "batch_size": 1, "steps": 50, "prompt": "", **given} if "image" not in given else given
 
     def _let_in(self, request: Request) -> bool:
@@ -236,7 +233,7 @@ class FakeAutomatic1111:
         self.left = max(0, self.left - 1)
         if self.left == 0:
             self.going.set()
-        shown = None if "skip_current_image" in request.query_params else _text_of(_SHOWN)
+        shown = None if "skip_current_image" in request.query_params else as_payload(_SHOWN)
         state = {"job": "txt2img" if done else "", "job_count": 1, "interrupted": False}
         said = {"progress": done, "eta_relative": 0.0, "state": state, "textinfo": None}
         return JSONResponse({**said, "current_image": shown if done else None})
@@ -278,9 +275,5 @@ def _control_complaints(given: Mapping[str, Any]) -> Iterator[str]:
 
 def _png(text: str) -> bytes:
     data = base64.b64decode(text, validate=True)
-    header_of(data, "image/png")
+    measured(data)
     return data
-
-
-def _text_of(png: bytes) -> str:
-    return base64.b64encode(png).decode()

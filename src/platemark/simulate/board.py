@@ -1,9 +1,13 @@
-"""The switchboard of a fake vendor: what goes wrong next, and what has arrived so far."""
+"""The switchboard of a fake vendor: what goes wrong next, what has arrived so far, and what all of them say alike."""
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 # Told by the connection or by HTTP, so alike for all vendors; `server.misbehaving` does them.
 COMMON = (
@@ -41,6 +45,9 @@ OWN = (
     "forged_webhook",
 )
 TROUBLES = COMMON + OWN
+# What a fake remembers of a kind, such as jobs or files.
+_MOST_KEPT = 256
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,19 @@ class Switchboard:
             return self.troubles.popleft().name
         return self.always.name if self.always and self._fits(self.always, method, names) else None
 
+    def note(
+        self,
+        request: Request,
+        json: Any = None,
+        *,
+        fields: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Remember a request as it arrived."""
+        self.seen.append(
+            Seen(request.method, request.url.path, dict(request.headers), fields or {}, json=json, files=files or {})
+        )
+
     def submissions(self, method: str = "POST") -> int:
         """How many requests of this method came in that asked for pictures."""
         return sum(each == method and not path.startswith(self.uncounted) for each, path in self.calls)
@@ -99,6 +119,33 @@ class Switchboard:
     @staticmethod
     def _fits(trouble: Trouble, method: str, names: tuple[str, ...]) -> bool:
         return trouble.method in (None, method) and trouble.name in names
+
+
+def bearer_of(request: Request) -> str:
+    """The key that came as a bearer token; empty where none came."""
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def address_of(request: Request) -> str:
+    """Where the fake itself is reached, without a slash at the end."""
+    return str(request.base_url).rstrip("/")
+
+
+def gateway_page(status: int) -> Response:
+    """What a gateway before a vendor says of itself."""
+    return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+
+
+def id_of(told: bytes | str, length: int = 32) -> str:
+    """An id of this length that follows from what was told."""
+    return hashlib.sha256(told.encode() if isinstance(told, str) else told).hexdigest()[:length]
+
+
+def keep(kept: dict[str, V], name: str, value: V) -> None:
+    """Remember this, and forget the oldest where there are many."""
+    if len(kept) >= _MOST_KEPT:
+        kept.pop(next(iter(kept)))
+    kept[name] = value
 
 
 def _known(name: str) -> str:

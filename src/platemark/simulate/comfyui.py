@@ -16,15 +16,13 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, keep
 from platemark.simulate.comfyui_nodes import ENDS, Graph, complaints, size_of
-from platemark.simulate.pictures import striped
+from platemark.simulate.pictures import broken, measured, striped
 
 _OWN = frozenset(
     {"bad_request", "auth", "not_found", "error_in_200", "corrupt_picture", "never_ending", "failed_later"}
 )
-_MOST_KEPT = 256
 _PREVIEW = (1).to_bytes(4, "big") + (2).to_bytes(4, "big") + striped(64, 64, "preview")
 _HUGE = 8 * 1024 * 1024
 
@@ -82,7 +80,7 @@ class FakeComfyUI:
 
     async def _prompt(self, request: Request) -> Response:
         given: dict[str, Any] = json.loads(await request.body())
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json=given))
+        self.board.note(request, given)
         trouble = self.board.take("POST", "bad_request", "auth", "not_found", "error_in_200", "corrupt_picture")
         if trouble == "auth":
             return self.error(401)
@@ -99,9 +97,7 @@ class FakeComfyUI:
 
     def _taken(self, graph: Graph, client: str | None, trouble: str | None) -> Response:
         job = Job(str(uuid.uuid4()), graph, client, None if self.awaits_listener else self.polls, trouble)
-        if len(self.jobs) >= _MOST_KEPT:
-            self.jobs.pop(next(iter(self.jobs)))
-        self.jobs[job.id] = job
+        keep(self.jobs, job.id, job)
         return JSONResponse({"prompt_id": job.id, "number": len(self.jobs), "node_errors": {}})
 
     async def _history(self, request: Request) -> Response:
@@ -117,18 +113,12 @@ class FakeComfyUI:
         entry: dict[str, Any] = {"prompt": [1, job.id, job.graph, {}, [_end(job.graph)]], "outputs": outputs}
         if not self.old:
             entry["status"] = _status(job, failed)
-        self._keep(f"{file['filename']} [temp]", self._drawn(job))
+        keep(self.files, f"{file['filename']} [temp]", self._drawn(job))
         return JSONResponse({job.id: entry})
 
-    def _keep(self, name: str, data: bytes) -> None:
-        if len(self.files) >= _MOST_KEPT:
-            self.files.pop(next(iter(self.files)))
-        self.files[name] = data
-
     def _drawn(self, job: Job) -> bytes:
-        if job.trouble == "corrupt_picture":
-            return b"\x89PNG\r\n\x1a\n" + b"broken" * 20
-        return striped(*size_of(job.graph, _end(job.graph), self._look), json.dumps(job.graph))
+        picture = striped(*size_of(job.graph, _end(job.graph), self._look), json.dumps(job.graph))
+        return broken(picture) if job.trouble == "corrupt_picture" else picture
 
     async def _view(self, request: Request) -> Response:
         query = request.query_params
@@ -143,12 +133,12 @@ class FakeComfyUI:
             if not isinstance(picture, UploadFile) or not picture.filename:
                 return Response(status_code=400)
             data, name = await picture.read(), picture.filename
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), given, files={name: data}))
+        self.board.note(request, fields=given, files={name: data})
         subfolder, folder = given.get("subfolder", ""), given.get("type", "input")
         number, stem = 1, name
         while given.get("overwrite") not in ("true", "1") and _annotated(subfolder, name, folder) in self.files:
             name, number = f"{stem.removesuffix('.png')} ({number}).png", number + 1
-        self._keep(_annotated(subfolder, name, folder), data)
+        keep(self.files, _annotated(subfolder, name, folder), data)
         return JSONResponse({"name": name, "subfolder": subfolder, "type": folder})
 
     async def _queue(self, request: Request) -> Response:
@@ -200,10 +190,9 @@ class FakeComfyUI:
 
     def _look(self, name: str) -> tuple[int, int] | None:
         try:
-            header = header_of(self.files[name if name.endswith("]") else f"{name} [input]"], "image/png")
+            return measured(self.files[name if name.endswith("]") else f"{name} [input]"])
         except (KeyError, InvalidImage):
             return None
-        return header.width, header.height
 
 
 _WRONG: Mapping[str | None, tuple[str, str, str]] = {

@@ -1,13 +1,15 @@
 """Results of fake vendors behind URLs: for a while, and sometimes not where they were said to be."""
 
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-_MOST = 256
-TROUBLES = ("expired_url", "private_redirect", "corrupt_picture")
+from platemark.simulate.board import address_of, id_of, keep
+from platemark.simulate.pictures import broken
+
+LOST = ("expired_url", "private_redirect")
+TROUBLES = (*LOST, "corrupt_picture")
 PRIVATE = "http://169.254.169.254/latest/meta-data/"
 
 
@@ -25,12 +27,9 @@ class Delivery:
 
     def put(self, request: Request, data: bytes, extension: str = "png", trouble: str | None = None) -> str:
         """Keep a file. The URL has a signature, which nobody may repeat to others."""
-        name = f"{sha256(f'{len(self.files)}'.encode() + data).hexdigest()[:32]}.{extension}"
-        if len(self.files) >= _MOST:
-            self.files.pop(next(iter(self.files)))
-        broken = b"\x89PNG\r\n\x1a\n" + b"broken" * 20
-        self.files[name] = (broken if trouble == "corrupt_picture" else data, trouble)
-        return f"{str(request.base_url).rstrip('/')}{self.path}/{name}?signature=c2ltdWxhdGVk"
+        name = f"{id_of(f'{len(self.files)}'.encode() + data)}.{extension}"
+        keep(self.files, name, (broken(data) if trouble == "corrupt_picture" else data, trouble))
+        return f"{address_of(request)}{self.path}/{name}?signature=c2ltdWxhdGVk"
 
     async def get(self, request: Request) -> Response:
         """One file."""

@@ -18,15 +18,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
-from platemark.simulate import delivery
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, address_of, gateway_page, keep
 from platemark.simulate.calling import call_back
-from platemark.simulate.delivery import Delivery
+from platemark.simulate.delivery import TROUBLES, Delivery
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import striped
+from platemark.simulate.pictures import measured, striped
 
-_MOST = 256
 _TEXT, _NEEDED = Field(), Field(required=True, least=1)
 _FLAG = Field("number", least=0, most=1)
 _SIZES = {
@@ -73,7 +70,7 @@ _SAID = {
 }
 _METRICS = {"metrics": {"inference_time": 0.83}}
 _REFUSALS = {"auth": 401, "out_of_credit": 403, "not_found": 404}
-_ENDINGS = ("bad_request", "prompt_blocked", "output_blocked", "error_in_200", *delivery.TROUBLES)
+_ENDINGS = ("bad_request", "prompt_blocked", "output_blocked", "error_in_200", *TROUBLES)
 _OWN = frozenset({*_REFUSALS, *_ENDINGS, "failed_later", "never_ending", "duplicate_webhook", "forged_webhook"})
 
 
@@ -101,7 +98,7 @@ class FakeFal:
     name: str = "fal"
     troubles: frozenset[str] = frozenset(COMMON) | _OWN
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
-    delivery: Delivery = field(default_factory=lambda: Delivery("/files"))
+    results: Delivery = field(default_factory=lambda: Delivery("/files"))
     signer: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate, repr=False)
 
     @property
@@ -110,7 +107,7 @@ class FakeFal:
         at = "/{owner}/{alias}/requests/{id}"
         return Starlette(
             routes=[
-                Route(self.delivery.route, self.delivery.get, methods=["GET"]),
+                Route(self.results.route, self.results.get, methods=["GET"]),
                 Route("/.well-known/jwks.json", self._jwks, methods=["GET"]),
                 Route(f"{at}/status", self._status, methods=["GET"]),
                 Route(f"{at}/cancel", self._cancel, methods=["PUT"]),
@@ -122,7 +119,7 @@ class FakeFal:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """`detail`, and nothing else; a gateway's page for 502 and 503."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         if status == 429:
             when = "" if retry_after is None else f" Try again in {retry_after} seconds."
             return JSONResponse({"detail": f"Too many requests.{when}"}, status)
@@ -135,7 +132,7 @@ class FakeFal:
             await request.body()
             return refusal
         body: dict[str, Any] = await request.json()
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), dict(request.query_params), body))
+        self.board.note(request, body, fields=dict(request.query_params))
         job = self._job(request, app, body, trouble)
         notify = BackgroundTask(self._notify, job) if job.webhook else None
         urls = {f"{name}_url": url for name, url in job.urls.items()}
@@ -145,13 +142,11 @@ class FakeFal:
     def _job(self, request: Request, app: str, body: dict[str, Any], trouble: str | None) -> Job:
         id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{len(self.jobs)} {json.dumps(body)}"))
         # Without the part of the path after the alias, as the vendor does it.
-        base = f"{str(request.base_url).rstrip('/')}/{'/'.join(app.split('/')[:2])}/requests/{id}"
+        base = f"{address_of(request)}/{'/'.join(app.split('/')[:2])}/requests/{id}"
         urls = {"status": f"{base}/status", "response": base, "cancel": f"{base}/cancel"}
         status, result = self._made(request, app, body, trouble)
-        if len(self.jobs) >= _MOST:
-            self.jobs.pop(next(iter(self.jobs)))
         job = Job(id, urls, result, self.polls, status, request.query_params.get("fal_webhook"))
-        self.jobs[id] = job
+        keep(self.jobs, id, job)
         return job
 
     def _made(
@@ -170,12 +165,12 @@ class FakeFal:
             sources = {name: _read(body[name]) for name in ("image_url", "mask_url") if name in body}
             if found := [*complaints(APPS[app], given, {}), *_wrong_size(body.get("image_size", "square_hd"))]:
                 return 422, _invalid(*found)
-            size = _measured(sources["image_url"]) if sources else _size(body.get("image_size", "square_hd"))
+            size = measured(sources["image_url"]) if sources else _size(body.get("image_size", "square_hd"))
         except (InvalidImage, ValueError):
             return 422, _invalid("image_url: Could not load image from url")
         blocked = trouble == "output_blocked"
         told = ("black",) if blocked else (str(sorted(given.items())), *sources.values())
-        url = self.delivery.put(request, striped(*size, *told), trouble=trouble)
+        url = self.results.put(request, striped(*size, *told), trouble=trouble)
         image = {"url": url, "width": size[0], "height": size[1], "content_type": "image/png"}
         seed, timings = body.get("seed", 7), {"inference": 0.83}
         marks = {"has_nsfw_concepts": [blocked], "prompt": body["prompt"]}
@@ -276,8 +271,3 @@ def _wrong_size(said: Any) -> Iterator[str]:
 
 def _size(said: Any) -> tuple[int, int]:
     return _SIZES[said] if isinstance(said, str) else (int(said["width"]), int(said["height"]))
-
-
-def _measured(data: bytes) -> tuple[int, int]:
-    header = header_of(data, "image/png")
-    return header.width, header.height

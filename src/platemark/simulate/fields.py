@@ -1,8 +1,11 @@
-"""Field tables of fake vendors: what a route takes, and the complaints about everything else."""
+"""Forms and field tables of fake vendors: what a route takes, and the complaints about everything else."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,18 @@ class Field:
     most: float | None = None
     one_of: tuple[str, ...] = ()
     step: int | None = None
+
+
+async def form_of(request: Request) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The fields of a form, and its files."""
+    given, files = dict[str, str](), dict[str, bytes]()
+    async with request.form() as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                files[name] = await value.read()
+            else:
+                given[name] = value
+    return given, files
 
 
 def complaints(table: Mapping[str, Field], given: Mapping[str, Any], files: Mapping[str, bytes]) -> Iterator[str]:

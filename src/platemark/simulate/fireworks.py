@@ -1,26 +1,21 @@
 """A fake Fireworks AI: SDXL routes, FLUX workflows, and Kontext with its tickets. It refuses what the vendor would."""
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import header_of
-from platemark.providers.http import decode_payload
-from platemark.simulate.board import COMMON, Seen, Switchboard
-from platemark.simulate.delivery import Delivery
-from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, by_ratio, striped
+from platemark.providers.http import data_uri, decode_payload
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, id_of
+from platemark.simulate.delivery import LOST, Delivery
+from platemark.simulate.fields import Field, complaints, form_of
+from platemark.simulate.pictures import as_format, as_payload, broken, by_ratio, measured, striped
 
 _ACCOUNT = "/inference/v1/{family}/accounts/fireworks/models/{model}"
 _MODELS = "/inference/v1/{}/accounts/fireworks/models/{}"
@@ -107,8 +102,7 @@ _SAID = {
 }
 _REFUSALS = {"bad_request": 400, "auth": 401, "out_of_credit": 402, "not_found": 404}
 _LATER = {"prompt_blocked": "Request Moderated", "failed_later": "Error", "never_ending": "Pending"}
-_LOST = ("expired_url", "private_redirect")
-_OWN = frozenset({*_REFUSALS, *_LATER, *_LOST, "output_blocked", "error_in_200", "corrupt_base64", "corrupt_picture"})
+_OWN = frozenset({*_REFUSALS, *_LATER, *LOST, "output_blocked", "error_in_200", "corrupt_base64", "corrupt_picture"})
 # What is posted without asking for a picture: questions after tickets, and the finding of edges.
 _UNCOUNTED = (
     *(f"{_MODELS.format('workflows', model)}/get_result" for model in _KONTEXT),
@@ -175,8 +169,7 @@ class FakeFireworks:
         seed = given.get("seed", 0) or 777
         png = striped(*by_ratio(given.get("aspect_ratio", "1:1"), 1_048_576), given["prompt"], seed)
         if request.headers.get("accept") == "application/json":
-            uri = f"data:image/png;base64,{b64encode(png).decode()}"
-            return JSONResponse({"id": _id(png), "base64": [uri], "finishReason": "SUCCESS", "seed": seed})
+            return JSONResponse({"id": id_of(png), "base64": [data_uri(png)], "finishReason": "SUCCESS", "seed": seed})
         return self._pictures(request, [png], seed)
 
     def _pictures(self, request: Request, pictures: list[bytes], seed: int) -> Response:
@@ -185,15 +178,15 @@ class FakeFireworks:
         reason = "CONTENT_FILTERED" if trouble == "output_blocked" else "SUCCESS"
         accept = request.headers.get("accept", "application/json")
         if trouble == "corrupt_picture":
-            pictures = [pictures[0][:8] + b"broken" * 20]
+            pictures = [broken(pictures[0])]
         elif accept == "image/jpeg":
             pictures = [as_format(pictures[0], "jpeg")]
         if trouble != "corrupt_base64" and accept.startswith("image/"):
-            headers = {"seed": str(seed), "finish-reason": reason, "x-request-id": _id(pictures[0])}
+            headers = {"seed": str(seed), "finish-reason": reason, "x-request-id": id_of(pictures[0])}
             return Response(pictures[0], media_type=accept, headers=headers)
-        texts = ["!!not base64!!" if trouble else b64encode(each).decode() for each in pictures]
+        texts = [as_payload(each, trouble) for each in pictures]
         listed = [{"base64": text, "finishReason": reason, "seed": seed + n} for n, text in enumerate(texts)]
-        return JSONResponse(listed, headers={"x-request-id": _id(pictures[0])})
+        return JSONResponse(listed, headers={"x-request-id": id_of(pictures[0])})
 
     async def _kontext(self, request: Request) -> Response:
         given, _ = await self._body(request)
@@ -203,12 +196,12 @@ class FakeFireworks:
             return _error(400, "; ".join(found))
         source = decode_payload(given.get("input_image", "")) or b""
         try:
-            size = _measured(source) if source else by_ratio(given.get("aspect_ratio", "1:1"), 1_048_576)
+            size = measured(source) if source else by_ratio(given.get("aspect_ratio", "1:1"), 1_048_576)
         except InvalidImage:
             return _error(400, "The picture cannot be read.")
         output_format = given.get("output_format", "jpeg")
         picture = as_format(striped(*size, given["prompt"], given.get("seed", 0), source), output_format)
-        id = _id(f"{len(self.tickets)}".encode() + picture)
+        id = id_of(f"{len(self.tickets)}".encode() + picture)
         self.tickets[id] = [picture, output_format, given.get("seed", 777), self.polls]
         return JSONResponse({"request_id": id}, headers={"x-request-id": id})
 
@@ -225,13 +218,12 @@ class FakeFireworks:
         if ticket[3] > 0:
             ticket[3] -= 1
             return JSONResponse(_state(id, "Pending", progress=1 - (ticket[3] + 1) / (self.polls + 1)))
-        url = self.results.put(request, ticket[0], ticket[1], self.board.take("POST", *_LOST))
+        url = self.results.put(request, ticket[0], ticket[1], self.board.take("POST", *LOST))
         return JSONResponse(_state(id, "Ready", {"sample": url, "seed": ticket[2]}, 1.0))
 
     def _refusal(self, request: Request, known: bool) -> Response | None:
         """What is said before the fields are looked at."""
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if key not in self.board.keys:
+        if bearer_of(request) not in self.board.keys:
             return self.error(401)
         trouble = self.board.take("POST", *_REFUSALS, "error_in_200")
         if trouble == "error_in_200":
@@ -242,21 +234,15 @@ class FakeFireworks:
 
     async def _body(self, request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:
         """The fields without those that say nothing, flags as words; and the files."""
-        files = dict[str, bytes]()
         if request.headers.get("content-type", "").startswith("multipart/"):
-            given = dict[str, Any]()
-            async with request.form() as form:
-                for name, value in form.multi_items():
-                    if isinstance(value, UploadFile):
-                        files[name] = await value.read()
-                    elif value:
-                        given[name] = value
-            self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), given, files=files))
+            fields, files = await form_of(request)
+            given = {name: value for name, value in fields.items() if value}
+            self.board.note(request, fields=given, files=files)
             return given, files
         body: dict[str, Any] = await request.json()
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json=body))
+        self.board.note(request, body)
         said = {name: value for name, value in body.items() if value is not None}
-        return {n: str(v).lower() if isinstance(v, bool) else v for n, v in said.items()}, files
+        return {n: str(v).lower() if isinstance(v, bool) else v for n, v in said.items()}, {}
 
 
 def _rules(given: Mapping[str, Any]) -> Iterator[str]:
@@ -268,14 +254,9 @@ def _rules(given: Mapping[str, Any]) -> Iterator[str]:
 
 def _size(given: Mapping[str, Any], files: Mapping[str, bytes]) -> tuple[int, int]:
     """As asked for, else that of the source, else 1024 × 1024."""
-    sizes = [_measured(data) for data in files.values()]
+    sizes = [measured(data) for data in files.values()]
     width, height = sizes[0] if sizes else (1024, 1024)
     return int(given.get("width", width)), int(given.get("height", height))
-
-
-def _measured(data: bytes) -> tuple[int, int]:
-    header = header_of(data, sniff(data) or "image/png")
-    return header.width, header.height
 
 
 def _state(id: str, status: str, result: Mapping[str, Any] | None = None, progress: float = 0.0) -> dict[str, Any]:
@@ -288,8 +269,4 @@ def _body_of_error(words: str) -> dict[str, Any]:
 
 
 def _error(status: int, words: str) -> Response:
-    return JSONResponse(_body_of_error(words), status, headers={"x-request-id": _id(words.encode())})
-
-
-def _id(told: bytes) -> str:
-    return hashlib.sha256(told).hexdigest()[:32]
+    return JSONResponse(_body_of_error(words), status, headers={"x-request-id": id_of(words)})

@@ -1,7 +1,6 @@
 """A fake AI Horde: work that is asked for, checked, fetched and canceled. It refuses what the horde does not know."""
 
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from platemark.imaging.header import sniff
 from platemark.providers.http import decode_payload
-from platemark.simulate.board import COMMON, Seen, Switchboard
-from platemark.simulate.delivery import Delivery
+from platemark.providers.vendor import is_picture
+from platemark.simulate.board import COMMON, Switchboard
+from platemark.simulate.delivery import TROUBLES, Delivery
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, striped
+from platemark.simulate.pictures import as_format, as_payload, broken, striped
 
 ANONYMOUS = "0000000000"
 _SIDE = Field("integer", least=64, most=3072, step=64)
@@ -81,7 +80,7 @@ _REFUSALS = {
     "not_found": (400, "UnsupportedModel", "This model is not supported."),
     "prompt_blocked": (400, "CorruptPrompt", "This prompt appears to violate our terms of service."),
 }
-_RESULTS = ("output_blocked", "corrupt_base64", "corrupt_picture", "expired_url", "private_redirect")
+_RESULTS = ("output_blocked", "corrupt_base64", *TROUBLES)
 _OWN = frozenset({*_REFUSALS, *_RESULTS, "error_in_200", "never_ending", "failed_later"})
 
 
@@ -131,7 +130,7 @@ class FakeHorde:
         body: Any = await request.json()
         if refusal := self._refusal(request):
             return refusal
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json=body))
+        self.board.note(request, body)
         if found := dict(_complaints(body)):
             words = "; ".join(f"{name}: {complaint}" for name, complaint in found.items())
             return JSONResponse({"message": words, "rc": "BadRequest", "errors": found}, 400)
@@ -171,12 +170,11 @@ class FakeHorde:
 
     def _generation(self, request: Request, work: _Work, seed: str, png: bytes) -> dict[str, Any]:
         trouble = self.board.take("GET", *_RESULTS)
-        webp = b"RIFF" + b"broken" * 20 if trouble == "corrupt_picture" else as_format(png, "webp")
-        img = b64encode(webp).decode()
-        if trouble == "corrupt_base64":
-            img = "!!not base64!!"
-        elif work.r2:
+        webp = as_format(png, "webp")
+        if work.r2 and trouble != "corrupt_base64":
             img = self.results.put(request, webp, "webp", trouble)
+        else:
+            img = as_payload(broken(webp) if trouble == "corrupt_picture" else webp, trouble)
         censored = trouble == "output_blocked"
         metadata = [{"type": "censorship", "value": "nsfw"}] if censored else []
         worker = {"worker_id": str(uuid.UUID(int=7)), "worker_name": "simulated", "model": work.model}
@@ -201,7 +199,7 @@ def _complaints(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         found += [f"params.loras.{words}" for words in complaints(_LORA, lora, {})]
     for name in ("source_image", "source_mask"):
         picture = decode_payload(body[name]) if name in body else None
-        if name in body and not (sniff(picture or b"") or "").startswith("image/"):
+        if name in body and not is_picture(picture or b""):
             found.append(f"{name}: cannot be read as a picture")
     if body.get("source_processing") == "inpainting" and "source_mask" not in body:
         found.append("source_mask: is required for inpainting")

@@ -1,19 +1,17 @@
 """A fake Hotpot.ai: three tiers of Stable Diffusion and the art generator. It knows the fields that are published."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from platemark.simulate.board import COMMON, Seen, Switchboard
-from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, striped
+from platemark.simulate.board import COMMON, Switchboard, gateway_page
+from platemark.simulate.fields import Field, complaints, form_of
+from platemark.simulate.pictures import as_format, as_payload, broken, striped
 
 _TEXT = {"inputText": Field(required=True, least=1)}
 _DIFFUSION = {**_TEXT, "guidanceScale": Field("number", least=1, most=30)}
@@ -54,13 +52,13 @@ class FakeHotpot:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """An error body; a gateway's page for 502 and 503."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         wait = "" if retry_after is None else f" Please try again in {retry_after} seconds."
         return self._error(status, _SAID[status] + wait)
 
     async def _draw(self, request: Request) -> Response:
-        route, given = request.path_params["route"], await _form(request)
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), given))
+        route, (given, _) = request.path_params["route"], await form_of(request)
+        self.board.note(request, fields=given)
         if refusal := self._refusal(request, route):
             return refusal
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -76,9 +74,9 @@ class FakeHotpot:
         """Bytes, or in trouble the text that older routes answer with."""
         trouble = self.board.take(request.method, *_OF_PICTURES)
         if trouble == "corrupt_base64":
-            text = f"{base64.b64encode(data[:60]).decode()}!!"
+            text = f"{as_payload(data[:60])}!!"
             return Response(text, media_type="text/plain", headers=self._headers())
-        content = b"\xff\xd8\xff\xe0" + b"broken" * 20 if trouble else data
+        content = broken(data) if trouble else data
         return Response(content, media_type="image/jpeg", headers=self._headers())
 
     def _refusal(self, request: Request, route: str) -> Response | None:
@@ -103,8 +101,3 @@ class FakeHotpot:
 
     def _headers(self, left: int | None = None) -> dict[str, str]:
         return {"x-api-credits-left": str(self.credits if left is None else left)}
-
-
-async def _form(request: Request) -> dict[str, str]:
-    async with request.form() as form:
-        return {name: value for name, value in form.multi_items() if not isinstance(value, UploadFile)}

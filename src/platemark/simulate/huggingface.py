@@ -14,11 +14,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.imaging.header import sniff
-from platemark.providers.catalogue import header_of
 from platemark.providers.http import as_object
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.providers.vendor import is_picture
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, gateway_page
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, blank, striped
+from platemark.simulate.pictures import as_format, as_payload, blank, broken, measured, striped
 
 _TEXT = Field()
 _DRAWN = {
@@ -81,7 +81,7 @@ class FakeHuggingFace:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """An error body; a gateway's page for 502, and 503 without a word about loading."""
         if status == 502:
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         if status == 503:
             return JSONResponse({"error": "Service Unavailable"}, status)
         wait = "" if retry_after is None else f" Please retry in {retry_after} seconds."
@@ -96,9 +96,9 @@ class FakeHuggingFace:
         known = {"inputs": Field(required=True), **TASKS[task]}
         if found := list(complaints(known, given, {})):
             return JSONResponse({"error": found}, 422)
-        if task == "image-to-image" and not (sniff(source) or "").startswith("image/"):
+        if task == "image-to-image" and not is_picture(source):
             return JSONResponse({"error": "cannot identify image file"}, 400)
-        size = (int(given.get("width", side)), int(given.get("height", side))) if not source else _size(source)
+        size = (int(given.get("width", side)), int(given.get("height", side))) if not source else measured(source)
         told = (given["inputs"][:10_000], given.get("prompt", ""), given.get("seed", ""))
         return self._picture(request, striped(*size, *told))
 
@@ -106,10 +106,10 @@ class FakeHuggingFace:
         """Parameters beside `inputs`, and the source: base64 in JSON, or the whole body where it is a picture."""
         headers = dict(request.headers)
         if headers.get("content-type", "").startswith("image/") or sniff(content):
-            self.board.seen.append(Seen("POST", request.url.path, headers, files={"inputs": content}))
+            self.board.note(request, files={"inputs": content})
             return {"inputs": "picture"}, content
         body: dict[str, Any] = json.loads(content)
-        self.board.seen.append(Seen("POST", request.url.path, headers, json={**body}))
+        self.board.note(request, {**body})
         parameters = {
             name: value for name, value in as_object(body.pop("parameters", None)).items() if value is not None
         }
@@ -122,7 +122,7 @@ class FakeHuggingFace:
             return JSONResponse({"error": "unknown error"})
         if trouble is not None:
             return self.error(_REFUSALS[trouble])
-        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.board.keys:
+        if bearer_of(request) not in self.board.keys:
             return self.error(401)
         if id not in self.hub:
             return JSONResponse({"error": f"Model {id} does not exist"}, 404)
@@ -135,13 +135,13 @@ class FakeHuggingFace:
         """Bytes in the form that `Accept` asks for; JSON in trouble, as other hosts behind the router answer."""
         trouble = self.board.take(request.method, *_OF_PICTURES)
         if trouble == "corrupt_base64":
-            return JSONResponse({"data": [{"b64_json": "!!not base64!!"}]})
+            return JSONResponse({"data": [{"b64_json": as_payload(png, trouble)}]})
         if trouble == "output_blocked":
-            png = blank(*_size(png))
+            png = blank(*measured(png))
         is_jpeg = request.headers.get("accept") == "image/jpeg"
         data = as_format(png, "jpeg") if is_jpeg else png
         if trouble == "corrupt_picture":
-            data = b"\x89PNG\r\n\x1a\n" + b"broken" * 20
+            data = broken(data)
         headers = {"x-request-id": f"req-{len(self.board.calls)}"}
         return Response(data, media_type="image/jpeg" if is_jpeg else "image/png", headers=headers)
 
@@ -151,8 +151,3 @@ def _decoded(text: Any) -> bytes:
         return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
     except binascii.Error:
         return b""
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    header = header_of(data, sniff(data) or "")
-    return header.width, header.height

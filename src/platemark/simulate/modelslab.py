@@ -1,6 +1,6 @@
 """A fake ModelsLab: v6 text2img, img2img, inpaint and fetch, v5 controlnet. Nearly everything comes with a 200."""
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +12,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, address_of, keep
 from platemark.simulate.delivery import TROUBLES, Delivery
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import blank, striped
+from platemark.simulate.pictures import as_payload, blank, measured, striped
 
 FETCH = "/api/v6/images/fetch"
-_MOST_RESULTS = 256
 _SCHEDULERS = (
     *("DDPM", "DDIM", "PNDM", "LMSDiscrete", "EulerDiscrete", "EulerAncestralDiscrete", "DPMSolverMultistep"),
     *("HeunDiscrete", "KDPM2Discrete", "DPMSolverSinglestep", "KDPM2AncestralDiscrete", "UniPCMultistep"),
@@ -124,7 +122,7 @@ class FakeModelsLab:
     async def _draw(self, request: Request) -> Response:
         body: dict[str, Any] = await request.json()
         path = request.url.path
-        self.board.seen.append(Seen("POST", path, dict(request.headers), json=body))
+        self.board.note(request, body)
         trouble = self.board.take("POST", *_REFUSALS)
         if refusal := self._refusal(body, trouble):
             return _failed(refusal, path)
@@ -165,21 +163,19 @@ class FakeModelsLab:
     ) -> str:
         """A URL, or base64 where that was asked for."""
         if trouble == "corrupt_base64":
-            return "!!not base64!!"
+            return as_payload(b"", trouble)
         # What the key and its places are does not show in the picture.
         told = [f"{name}={value}" for name, value in sorted(body.items()) if name not in ("key", "track_id")]
         png = blank(*size) if trouble == "output_blocked" else striped(*size, *told, index)
         if body.get("base64") not in (True, "yes"):
             return self.results.put(request, png, "png", trouble)
-        text = b64encode(png)
-        return self.results.put(request, text, "base64", trouble) if self.behind_urls else text.decode()
+        text = as_payload(png)
+        return self.results.put(request, text.encode(), "base64", trouble) if self.behind_urls else text
 
     def _processing(self, request: Request, answer: dict[str, Any]) -> dict[str, Any]:
         id = answer["id"]
-        if len(self.working) >= _MOST_RESULTS:
-            self.working.pop(next(iter(self.working)))
-        self.working[str(id)] = [answer, self.polls]
-        fetch = f"{str(request.base_url).rstrip('/')}{FETCH}"
+        keep(self.working, str(id), [answer, self.polls])
+        fetch = f"{address_of(request)}{FETCH}"
         waits = {"status": "processing", "eta": 2.5, "message": "It is being drawn.", "fetch_result": fetch}
         return {**waits, "id": id, "output": [], "future_links": [], "meta": answer["meta"], "tip": "", "tip_1": ""}
 
@@ -224,6 +220,5 @@ def _size(body: Mapping[str, Any]) -> tuple[int, int]:
     """That of the source, where it came with the request."""
     source = body.get("init_image", "")
     if source and not source.startswith("http"):
-        header = header_of(b64decode(source.partition(",")[2] or source), "image/png")
-        return header.width, header.height
+        return measured(b64decode(source.partition(",")[2] or source))
     return body.get("width", 512), body.get("height", 512)

@@ -1,27 +1,23 @@
 """Fakes of OpenAI Images and of the servers that speak it. Each refuses what its own server does not know."""
 
-import hashlib
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, id_of
 from platemark.simulate.delivery import Delivery
-from platemark.simulate.fields import complaints
+from platemark.simulate.fields import complaints, form_of
 from platemark.simulate.openai_servers import KWARGS, SERVERS, Server
-from platemark.simulate.pictures import as_format, striped
+from platemark.simulate.pictures import as_format, as_payload, broken, measured, striped
 
 _SAID = {
     400: ("invalid_request_error", "invalid_value", "Some field is not valid."),
@@ -36,7 +32,6 @@ _CREDIT = (429, "insufficient_quota", "insufficient_quota", "You exceeded your c
 _REFUSALS = {"bad_request": 400, "auth": 401, "not_found": 404}
 _STAGES = {"prompt_blocked": "input", "output_blocked": "output"}
 _OWN = frozenset({*_REFUSALS, "error_in_200", "corrupt_base64", "corrupt_picture", "fewer_pictures"})
-_BROKEN = b"\x89PNG\r\n\x1a\n" + b"broken" * 20
 
 
 @dataclass
@@ -75,7 +70,7 @@ class FakeOpenAIImages:
         return self._error(status, kind, code, words + wait)
 
     def _error(self, status: int, kind: str, code: str | None, words: str, **more: Any) -> Response:
-        headers = {"x-request-id": f"req_{hashlib.sha256(words.encode()).hexdigest()[:16]}"}
+        headers = {"x-request-id": f"req_{id_of(words, 16)}"}
         if self.server.style == "detail":
             return JSONResponse({"detail": words}, status, headers=headers)
         error = {"message": words, "type": kind, "param": None, "code": code, **more}
@@ -97,28 +92,21 @@ class FakeOpenAIImages:
             return self._error(400, "invalid_request_error", "invalid_image", "The image cannot be read.")
         count = int(given.get("n", 1)) - (self.board.take("POST", "fewer_pictures") is not None)
         data = [self._picture(request, size, given, files, index) for index in range(count)]
-        headers = {"x-request-id": f"req_{hashlib.sha256(repr(given).encode()).hexdigest()[:16]}"}
+        headers = {"x-request-id": f"req_{id_of(repr(given), 16)}"}
         return JSONResponse({"created": 1_767_312_000, "data": data}, headers=headers)
 
     async def _body(self, request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:
-        path, headers = request.url.path, dict(request.headers)
-        given, files = dict[str, Any](), dict[str, bytes]()
-        if headers.get("content-type", "").startswith("multipart/"):
-            async with request.form() as form:
-                for name, value in form.multi_items():
-                    if isinstance(value, UploadFile):
-                        files[name] = await value.read()
-                    else:
-                        given[name] = value
-            self.board.seen.append(Seen("POST", path, headers, given, files=files))
-        else:
-            given = await request.json()
-            self.board.seen.append(Seen("POST", path, headers, json=given))
-        return given, files
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            fields, files = await form_of(request)
+            self.board.note(request, fields=fields, files=files)
+            return {**fields}, files
+        body: dict[str, Any] = await request.json()
+        self.board.note(request, body)
+        return body, {}
 
     def _refusal(self, request: Request) -> Response | None:
         """What is said before the request is looked at."""
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        key = bearer_of(request)
         trouble = self.board.take("POST", *_REFUSALS, *self.server.refuses, "error_in_200")
         if key not in self.board.keys and (key or not self.server.open_to_all):
             return self.error(401)
@@ -145,10 +133,10 @@ class FakeOpenAIImages:
         kind: Any = given.get("output_format", "png")
         data = as_format(striped(*size, *told, *files.values(), index), kind)
         if trouble == "corrupt_picture":
-            data = _BROKEN
+            data = broken(data)
         if request.url.path in self.server.alone:
             return {"url": self.results.put(request, data)}
-        return {"b64_json": "!!not base64!!" if trouble == "corrupt_base64" else b64encode(data).decode()}
+        return {"b64_json": as_payload(data, trouble)}
 
 
 def _rules(server: Server, given: Mapping[str, Any], files: Mapping[str, bytes]) -> Iterator[str]:
@@ -169,14 +157,14 @@ def _rules(server: Server, given: Mapping[str, Any], files: Mapping[str, bytes])
 
 def _mask(mask: bytes, image: bytes) -> Iterator[str]:
     try:
-        alpha, size = header_of(mask, "image/png"), header_of(image, "image/png")
+        same = measured(mask) == measured(image)
     except InvalidImage:
         yield "mask: cannot be read"
         return
     # The kind of colour lies behind the signature, the chunk's head, two sides and the depth.
     if mask[25] not in (4, 6):
         yield "mask: must have an alpha channel"
-    if (alpha.width, alpha.height) != (size.width, size.height):
+    if not same:
         yield "mask: must have the size of the image"
 
 
@@ -184,6 +172,5 @@ def _size(server: Server, path: str, given: Mapping[str, Any], files: Mapping[st
     if found := re.fullmatch(r"(\d+)\D(\d+)", given.get("size", "")):
         return int(found[1]), int(found[2])
     if "image" in files and path not in server.alone and not server.sizes:
-        header = header_of(files["image"], "image/png")
-        return header.width, header.height
+        return measured(files["image"])
     return (1024, 1024) if server.sizes else (512, 512)

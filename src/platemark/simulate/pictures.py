@@ -1,4 +1,4 @@
-"""Pictures that fakes answer with: valid, of any size, cheap to make, neither blank nor alike."""
+"""Pictures that fakes answer with: valid, of any size, cheap to make, neither blank nor alike; and broken ones."""
 
 import hashlib
 import struct
@@ -7,7 +7,10 @@ import zlib
 from platemark.core.model import OutputFormat
 from platemark.imaging.containers import png_chunk
 from platemark.imaging.decode import open_picture
+from platemark.imaging.header import sniff
 from platemark.imaging.pixels import encode
+from platemark.providers.catalogue import header_of
+from platemark.providers.http import as_base64
 
 
 def striped(width: int, height: int, *told: bytes | str | int) -> bytes:
@@ -36,6 +39,23 @@ def as_format(png: bytes, output_format: OutputFormat) -> bytes:
     if output_format == "png":
         return png
     return encode(open_picture(png, max_bytes=len(png), max_pixels=2**28), output_format, 1)
+
+
+def broken(picture: bytes) -> bytes:
+    """It begins as the picture does and is none."""
+    return picture[:8] + b"broken" * 20
+
+
+def as_payload(data: bytes, trouble: str | None = None) -> str:
+    """The data as text; what nobody can decode where that is the trouble."""
+    return "!!not base64!!" if trouble == "corrupt_base64" else as_base64(data)
+
+
+def measured(data: bytes) -> tuple[int, int]:
+    """Width and height by the header alone. Raises InvalidImage."""
+    media_type = sniff(data)
+    header = header_of(data, media_type if media_type in ("image/jpeg", "image/webp") else "image/png")
+    return header.width, header.height
 
 
 def by_ratio(ratio: str, pixels: int) -> tuple[int, int]:

@@ -17,17 +17,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.imaging.header import sniff
-from platemark.providers.catalogue import header_of
 from platemark.providers.http import as_object
-from platemark.simulate import delivery
-from platemark.simulate.board import COMMON, Seen, Switchboard
+from platemark.simulate.board import COMMON, Switchboard, address_of, gateway_page, id_of, keep
 from platemark.simulate.calling import call_back
-from platemark.simulate.delivery import Delivery
-from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import by_ratio, striped
+from platemark.simulate.delivery import TROUBLES, Delivery
+from platemark.simulate.fields import Field, complaints, form_of
+from platemark.simulate.pictures import by_ratio, measured, striped
 
-_MOST = 256
 _MOST_DATA_URL = 256 * 1024
 _MOST_FILE = 100 * 1024 * 1024
 _TEXT, _SEED, _UNIT, _FLAG = Field(), Field("integer"), Field("number", least=0, most=1), Field("integer", most=1)
@@ -103,8 +99,8 @@ _ERRORS = {
     "error_in_200": "Prediction failed.",
     "failed_later": "Model worker crashed unexpectedly.",
 }
-_LATER = ("prompt_blocked", "output_blocked", *delivery.TROUBLES)
-_OWN = frozenset({*_REFUSALS, *_ERRORS, *delivery.TROUBLES, "never_ending", "duplicate_webhook", "forged_webhook"})
+_LATER = ("prompt_blocked", "output_blocked", *TROUBLES)
+_OWN = frozenset({*_REFUSALS, *_ERRORS, *TROUBLES, "never_ending", "duplicate_webhook", "forged_webhook"})
 
 
 @dataclass
@@ -132,7 +128,7 @@ class FakeReplicate:
     troubles: frozenset[str] = frozenset(COMMON) | _OWN
     predictions: dict[str, Prediction] = field(default_factory=dict[str, Prediction])
     uploads: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
-    delivery: Delivery = field(default_factory=Delivery)
+    results: Delivery = field(default_factory=Delivery)
 
     @property
     def app(self) -> ASGIApp:
@@ -146,14 +142,14 @@ class FakeReplicate:
                 Route("/v1/files", self._upload, methods=["POST"]),
                 Route("/v1/account", self._account, methods=["GET"]),
                 Route("/v1/webhooks/default/secret", self._secret, methods=["GET"]),
-                Route(self.delivery.route, self.delivery.get, methods=["GET"]),
+                Route(self.results.route, self.results.get, methods=["GET"]),
             ]
         )
 
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """A problem document; a gateway's page for 502 and 503; only `detail` where it throttles."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         if status == 429:
             when = "" if retry_after is None else f" Your rate limit resets in ~{retry_after}s."
             return JSONResponse({"detail": f"Request was throttled.{when}"}, status)
@@ -179,7 +175,7 @@ class FakeReplicate:
             return refusal
         body: dict[str, Any] = await request.json()
         headers = dict(request.headers)
-        self.board.seen.append(Seen("POST", request.url.path, headers, json=body))
+        self.board.note(request, body)
         if table is None:
             return _problem(422, "Invalid version or not permitted", "The specified version does not exist.")
         given: dict[str, Any] | None = body.get("input")
@@ -215,9 +211,9 @@ class FakeReplicate:
     def _made(
         self, request: Request, name: str, body: Mapping[str, Any], png: bytes, trouble: str | None
     ) -> Prediction:
-        base = f"{str(request.base_url).rstrip('/')}/v1/predictions"
-        id = hashlib.sha256(f"{len(self.predictions)}".encode() + png).hexdigest()[:26]
-        url = self.delivery.put(request, png, trouble=trouble if trouble in delivery.TROUBLES else None)
+        base = f"{address_of(request)}/v1/predictions"
+        id = id_of(f"{len(self.predictions)}".encode() + png, 26)
+        url = self.results.put(request, png, trouble=trouble if trouble in TROUBLES else None)
         version = str(body.get("version", "hidden")).rpartition(":")[2]
         told: dict[str, Any] = {
             "id": id,
@@ -233,10 +229,8 @@ class FakeReplicate:
             "urls": {"web": f"https://replicate.com/p/{id}", "get": f"{base}/{id}", "cancel": f"{base}/{id}/cancel"},
         }
         output = url if name == "nightmareai/real-esrgan" else [url]
-        if len(self.predictions) >= _MOST:
-            self.predictions.pop(next(iter(self.predictions)))
         made = Prediction(told, output, 0, _ERRORS.get(trouble or ""), body.get("webhook"))
-        self.predictions[id] = made
+        keep(self.predictions, id, made)
         return made
 
     def _told(self, made: Prediction) -> dict[str, Any]:
@@ -279,18 +273,16 @@ class FakeReplicate:
         if refusal := self._refusal(request, None):
             await request.body()
             return refusal
-        async with request.form() as form:
-            content = form.get("content")
-            if content is None or isinstance(content, str):
-                return _problem(422, "Invalid input", "- content: is required")
-            data = await content.read()
+        data = (await form_of(request))[1].get("content")
+        if data is None:
+            return _problem(422, "Invalid input", "- content: is required")
         if len(data) > _MOST_FILE:
             detail = {"detail": "Files must be less than 100MB in size"}
             return JSONResponse(detail, 413, media_type="application/problem+json")
-        id = hashlib.sha256(data).hexdigest()[:26]
+        id = id_of(data, 26)
         self.uploads[id] = data
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), files={"content": data}))
-        return JSONResponse(_file(f"{str(request.base_url).rstrip('/')}/v1/files/{id}", id, data), 201)
+        self.board.note(request, files={"content": data})
+        return JSONResponse(_file(f"{address_of(request)}/v1/files/{id}", id, data), 201)
 
     async def _account(self, request: Request) -> Response:
         told = {"type": "user", "username": "simulated", "name": "Simulated"}
@@ -317,7 +309,7 @@ class FakeReplicate:
 
 def signed(secret: str, body: bytes, now: float) -> dict[str, str]:
     """The headers of a webhook with this body."""
-    id, moment = f"msg_{hashlib.sha256(body).hexdigest()[:24]}", str(int(now))
+    id, moment = f"msg_{id_of(body, 24)}", str(int(now))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     mac = hmac.new(key, f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
     signature = f"v1,{base64.b64encode(mac).decode()}"
@@ -352,20 +344,12 @@ def _rules(name: str, given: Mapping[str, Any]) -> Iterator[str]:
 
 def _size(name: str, given: Mapping[str, Any], sources: Mapping[str, bytes]) -> tuple[int, int]:
     if "stable-diffusion-3.5" in name:
-        return _measured(sources["image"]) if sources else by_ratio(given.get("aspect_ratio", "1:1"), 1_048_576)
+        return measured(sources["image"]) if sources else by_ratio(given.get("aspect_ratio", "1:1"), 1_048_576)
     if name == "nightmareai/real-esrgan":
-        width, height = _measured(sources["image"])
+        width, height = measured(sources["image"])
         scale = float(given.get("scale", 4))
         return round(width * scale), round(height * scale)
     side = 512 if "inpainting" in name else 1024
     if sources and "mask" not in sources:
-        return _measured(sources["image"])
+        return measured(sources["image"])
     return int(given.get("width", side)), int(given.get("height", side))
-
-
-def _measured(data: bytes) -> tuple[int, int]:
-    media_type = sniff(data)
-    if media_type is None:
-        raise InvalidImage("cannot identify image file")
-    header = header_of(data, media_type)
-    return header.width, header.height

@@ -1,6 +1,5 @@
 """A fake Stability AI: v2beta with results polling, and v1 with SDXL. It refuses what the vendor does not know."""
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -8,21 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
-from platemark.providers.catalogue import header_of
 from platemark.providers.stability import RATIOS, SAMPLERS, SDXL_SIZES
-from platemark.simulate.board import COMMON, Seen, Switchboard
-from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, by_ratio, striped
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, gateway_page, id_of, keep
+from platemark.simulate.fields import Field, complaints, form_of
+from platemark.simulate.pictures import as_format, as_payload, broken, by_ratio, measured, striped
 
 MAX_BODY = 10 * 1024 * 1024
-_MOST_RESULTS = 256
 _STYLES = (
     *("enhance", "anime", "photographic", "digital-art", "comic-book", "fantasy-art", "line-art", "analog-film"),
     *("neon-punk", "isometric", "low-poly", "origami", "modeling-compound", "cinematic", "3d-model", "pixel-art"),
@@ -156,7 +152,7 @@ class FakeStability:
     def error(self, status: int, retry_after: int | None = None) -> Response:
         """An error body of v2beta; a gateway's page for 502 and 503."""
         if status in (502, 503):
-            return Response("<html><body>Bad Gateway</body></html>", status, media_type="text/html")
+            return gateway_page(status)
         name, words = _SAID[status]
         if retry_after is not None:
             words += f" You have been timed out for {retry_after} seconds."
@@ -184,10 +180,8 @@ class FakeStability:
         return self._image(request, png, seed, given.get("output_format", "png"))
 
     def _accepted(self, png: bytes, seed: int, given: Mapping[str, str]) -> Response:
-        id = hashlib.sha256(f"{len(self.results)}".encode() + png).hexdigest()
-        if len(self.results) > _MOST_RESULTS:
-            self.results.pop(next(iter(self.results)))
-        self.results[id] = [png, seed, given.get("output_format", "png"), self.polls]
+        id = id_of(f"{len(self.results)}".encode() + png, 64)
+        keep(self.results, id, [png, seed, given.get("output_format", "png"), self.polls])
         return JSONResponse({"id": id}, headers=_ids(id))
 
     async def _result(self, request: Request) -> Response:
@@ -217,7 +211,7 @@ class FakeStability:
         if found:
             return _v1_error(400, "bad_request", "; ".join(found))
         source = files.get("init_image")
-        size = _size(source) if source else (int(given["width"]), int(given["height"]))
+        size = measured(source) if source else (int(given["width"]), int(given["height"]))
         png = striped(*size, given["text_prompts[0][text]"], str(given.get("seed")), *files.values())
         return self._image(request, png, int(given.get("seed", 0)) or 1, "png")
 
@@ -225,7 +219,7 @@ class FakeStability:
         if request.headers.get("content-type", "").startswith("multipart/"):
             return await self._form(request)
         body: dict[str, Any] = json.loads(await request.body())
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json={**body}))
+        self.board.note(request, {**body})
         prompts = body.pop("text_prompts", [])
         for index, prompt in enumerate(prompts):
             body |= {f"text_prompts[{index}][{name}]": value for name, value in prompt.items()}
@@ -236,9 +230,8 @@ class FakeStability:
 
     async def _refusal(self, request: Request) -> Response | None:
         """What is said before the request is looked at."""
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
         trouble = self.board.take(request.method, *_REFUSALS, "error_in_200")
-        if key not in self.board.keys or trouble == "auth":
+        if bearer_of(request) not in self.board.keys or trouble == "auth":
             await request.body()
             return self.error(401)
         if trouble == "error_in_200":
@@ -252,14 +245,8 @@ class FakeStability:
         return None
 
     async def _form(self, request: Request) -> tuple[dict[str, str], dict[str, bytes]]:
-        given, files = dict[str, str](), dict[str, bytes]()
-        async with request.form() as form:
-            for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    files[name] = await value.read()
-                else:
-                    given[name] = value
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), given, files=files))
+        given, files = await form_of(request)
+        self.board.note(request, fields=given, files=files)
         return given, files
 
     def _image(self, request: Request, png: bytes, seed: int, output_format: Any) -> Response:
@@ -268,20 +255,20 @@ class FakeStability:
         reason = "CONTENT_FILTERED" if trouble == "output_blocked" else "SUCCESS"
         data = as_format(png, output_format)
         if trouble == "corrupt_picture":
-            data = b"\x89PNG\r\n\x1a\n" + b"broken" * 20
+            data = broken(data)
         if trouble == "corrupt_base64" or request.headers.get("accept") == "application/json":
-            text = "!!not base64!!" if trouble == "corrupt_base64" else base64.b64encode(data).decode()
+            text = as_payload(data, trouble)
             return JSONResponse({"image": text, "seed": seed, "finish_reason": reason}, headers=_ids(text))
         headers = {"finish-reason": reason, "seed": str(seed), **_ids(reason)}
         return Response(data, media_type=f"image/{output_format}", headers=headers)
 
 
 def _ids(text: str) -> dict[str, str]:
-    return {"x-request-id": f"req-{hashlib.sha256(text.encode()).hexdigest()[:16]}"}
+    return {"x-request-id": f"req-{id_of(text, 16)}"}
 
 
 def _error(status: int, name: str, *words: str) -> Response:
-    id = name if status == 429 else hashlib.sha256(name.encode()).hexdigest()[:32]
+    id = name if status == 429 else id_of(name)
     return JSONResponse({"id": id, "name": name, "errors": list(words)}, status, headers=_ids(name))
 
 
@@ -314,14 +301,9 @@ def _result_size(route: str, given: Mapping[str, str], files: Mapping[str, bytes
     if "image" not in files or route == "control/style":
         pixels = 1_500_000 if route == "generate/core" else 1_048_576
         return by_ratio(given.get("aspect_ratio", "1:1"), pixels)
-    width, height = _size(files["image"])
+    width, height = measured(files["image"])
     if route == "edit/outpaint":
         left, right, up, down = (int(given.get(side, 0)) for side in ("left", "right", "up", "down"))
         return width + left + right, height + up + down
     scale = 4 if route == "upscale/fast" else 2 if route.startswith("upscale/") else 1
     return width * scale, height * scale
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    header = header_of(data, "image/png")
-    return header.width, header.height

@@ -1,7 +1,5 @@
 """A fake Together AI: `images/generations`. It refuses fields, values and models that the vendor does not know."""
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from platemark.simulate.board import COMMON, Seen, Switchboard
-from platemark.simulate.delivery import Delivery
+from platemark.simulate.board import COMMON, Switchboard, bearer_of, id_of
+from platemark.simulate.delivery import LOST, Delivery
 from platemark.simulate.fields import Field, complaints
-from platemark.simulate.pictures import as_format, striped
+from platemark.simulate.pictures import as_format, as_payload, broken, striped
 
 _SIDE = Field("integer", least=64, most=1792, step=8)
 FIELDS: Mapping[str, Field] = {
@@ -70,8 +68,7 @@ _BLOCKED = {
     "prompt_blocked": "The prompt may contain NSFW content.",
     "output_blocked": "The generated image may contain NSFW content.",
 }
-_LOST = ("expired_url", "private_redirect")
-_OWN = frozenset({*_REFUSALS, *_BLOCKED, *_LOST, "error_in_200", "corrupt_base64", "corrupt_picture"})
+_OWN = frozenset({*_REFUSALS, *_BLOCKED, *LOST, "error_in_200", "corrupt_base64", "corrupt_picture"})
 
 
 @dataclass
@@ -100,7 +97,7 @@ class FakeTogether:
         body: Any = await request.json()
         if refusal := self._refusal(request):
             return refusal
-        self.board.seen.append(Seen("POST", request.url.path, dict(request.headers), json=body))
+        self.board.note(request, body)
         if found := list(_complaints(body)):
             return _error(400, "; ".join(found))
         if body["model"] not in MODELS:
@@ -111,9 +108,8 @@ class FakeTogether:
 
     def _refusal(self, request: Request) -> Response | None:
         """What is said before the request is looked at."""
-        key = request.headers.get("authorization", "").removeprefix("Bearer ")
         trouble = self.board.take("POST", *_REFUSALS, *_BLOCKED, "error_in_200")
-        if key not in self.board.keys:
+        if bearer_of(request) not in self.board.keys:
             return self.error(401)
         if trouble == "error_in_200":
             return JSONResponse({"error": {"message": "It did not work out.", "type": "some_error"}})
@@ -123,17 +119,16 @@ class FakeTogether:
 
     def _picture(self, request: Request, body: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Base64 or a URL, as was asked for. A URL that goes wrong comes in any case."""
-        trouble = self.board.take("POST", "corrupt_base64", "corrupt_picture", *_LOST)
+        trouble = self.board.take("POST", "corrupt_base64", "corrupt_picture", *LOST)
         output_format = body.get("output_format", "jpeg")
         told = (body["prompt"], body.get("seed", 0) + index, body.get("image_url", ""), str(body.get("image_loras")))
         data = as_format(striped(body.get("width", 1024), body.get("height", 1024), *told), output_format)
         if trouble == "corrupt_picture":
-            data = data[:8] + b"broken" * 20
-        if trouble in _LOST or body.get("response_format", "url") == "url":
+            data = broken(data)
+        if trouble in LOST or body.get("response_format", "url") == "url":
             url = self.results.put(request, data, output_format, trouble)
             return {"index": index, "type": "url", "url": url}
-        text = "!!not base64!!" if trouble == "corrupt_base64" else b64encode(data).decode()
-        return {"index": index, "type": "b64_json", "b64_json": text}
+        return {"index": index, "type": "b64_json", "b64_json": as_payload(data, trouble)}
 
 
 def _complaints(body: Mapping[str, Any]) -> Iterator[str]:
@@ -151,4 +146,4 @@ def _error(status: int, words: str, kind: str = "invalid_request_error", code: s
 
 
 def _id(told: Any) -> str:
-    return f"o{hashlib.sha256(repr(told).encode()).hexdigest()[:14]}"
+    return f"o{id_of(repr(told), 14)}"

@@ -15,7 +15,7 @@ from platemark.core.resource import Problem
 from platemark.web import documented
 from platemark.web.uploads import CONTROL_IMAGE, NOT_TEXT
 from platemark.web.v1.keys import NewKey, Rotation
-from platemark.web.v1.projects import NewProject
+from platemark.web.v1.projects import NewProfile, NewProject
 
 _SHARED = documented.faults(Unauthenticated, NotAllowed, InvalidRequest, RateLimited, PlatemarkError, Unavailable)
 _REF = "#/components/schemas/{model}"
@@ -41,7 +41,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     parts = whole.setdefault("components", {})
     schemas: dict[str, Any] = parts.setdefault("schemas", {})
-    for model in (GenerationRequest, NewKey, Rotation, NewProject, Problem):
+    for model in (GenerationRequest, NewKey, Rotation, NewProject, NewProfile, Problem):
         schemas.update(_schemas(model))
     schemas["GenerationForm"] = _form(schemas["GenerationRequest"])
     for unused in ("HTTPValidationError", "ValidationError"):
