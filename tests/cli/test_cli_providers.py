@@ -20,6 +20,8 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("PLATEMARK_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # Wide enough that no name is broken, wherever the tests run.
+    monkeypatch.setenv("COLUMNS", "220")
     return tmp_path
 
 

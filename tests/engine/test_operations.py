@@ -221,7 +221,7 @@ def test_a_small_change_of_a_picture_stays_near_it(models: Models) -> None:
         for strength in (0.2, 1.0)
     )
     same, other = (float(np.abs(picture - np.asarray(source)).mean()) for picture in (near, far))
-    assert same < 12
+    assert same < 16
     assert same < other / 2
 
 

@@ -23,6 +23,7 @@ from platemark.engine.training.text import tokens
 from platemark.engine.training.things import FIRST_EDITION
 
 _TEXT_RATE = 3e-4
+_LONGEST_STEP = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def train(plan: Plan) -> None:
         torch.zeros(plan.world, count).share_memory_(),
         torch.zeros(count).share_memory_(),
         torch.zeros(2).share_memory_(),
-        context.Barrier(plan.world),
+        # Who waits for a process that was killed gives up at last.
+        context.Barrier(plan.world, timeout=_LONGEST_STEP),
     )
     others: list[Any] = [context.Process(target=_work, args=(rank, plan, shared)) for rank in range(1, plan.world)]
     for process in others:
