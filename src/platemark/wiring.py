@@ -25,7 +25,7 @@ from platemark.jobs.sweeper import beat, sweep
 from platemark.net.fetch import fetch
 from platemark.policy.builtin import load_policy
 from platemark.provenance.credential import open_provenance
-from platemark.providers.hosted import Hosted, HostedModel, open_hosted
+from platemark.providers.hosted import Hosted, open_hosted
 from platemark.providers.http import Deadlines
 from platemark.providers.local import open_local
 from platemark.providers.remote import Remote
@@ -148,7 +148,7 @@ def hosted_of(name: str, settings: Settings) -> Hosted:
         keys=said.keys,
         base_url=said.base_url,
         kind=said.kind,
-        models={id: HostedModel(**model.model_dump()) for id, model in said.models.items()},
+        models=said.models,
         on_unknown=said.on_unknown,
         deadlines=Deadlines(said.connect_seconds, said.read_seconds, said.total_seconds),
         webhook_url=_webhook_url(name, settings, said),

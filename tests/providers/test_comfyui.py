@@ -14,10 +14,11 @@ from platemark.core.generation import ControlUse, LoraUse
 from platemark.core.model import Operation
 from platemark.core.updates import Accepted, Answered, Order, Picture, Preview, Progress
 from platemark.providers.comfyui import MODELS, TABLE, ComfyUI, hear
-from platemark.providers.hosted import Hosted, HostedModel, open_hosted
+from platemark.providers.hosted import Hosted, open_hosted
 from platemark.providers.http import Reply
 from platemark.providers.outcomes import Outcome, Row
 from platemark.providers.remote import Remote
+from platemark.settings import HostedModel
 from platemark.simulate.comfyui import FakeComfyUI
 from platemark.simulate.contract import FastClock, ask
 from platemark.simulate.pictures import striped

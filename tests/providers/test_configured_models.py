@@ -4,8 +4,9 @@ import pytest
 from attached import never
 
 from platemark.core.errors import Misconfigured
-from platemark.providers.hosted import Hosted, HostedModel, open_hosted
+from platemark.providers.hosted import Hosted, open_hosted
 from platemark.providers.remote import Remote
+from platemark.settings import HostedModel
 from platemark.simulate.contract import KEY, FastClock, ask, order_for
 from platemark.simulate.server import serve
 from platemark.simulate.stability import FakeStability

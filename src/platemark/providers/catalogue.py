@@ -10,6 +10,7 @@ from typing import Literal
 from platemark.core.errors import FieldError, Unsupported
 from platemark.core.model import Capabilities, Model, PriceTag
 from platemark.core.money import Cost
+from platemark.core.sizes import SIDES
 from platemark.core.updates import Order
 from platemark.imaging.containers import read_blocks
 from platemark.imaging.header import Header, read_header
@@ -243,7 +244,7 @@ def _size(order: Order, model: Declared) -> Iterator[FieldError]:
         if off > _RATIO_TOLERANCE:
             known = ", ".join(model.aspect_ratios)
             yield _error("width", f"draws in the proportions {known}; {best} is next to {size[0]} × {size[1]}", model)
-    for side in ("left", "right", "up", "down"):
+    for side in SIDES:
         if (added := getattr(wanted, side) or 0) > model.max_side_added:
             yield _error(side, f"adds at most {model.max_side_added} pixels a side, not {added}", model)
 

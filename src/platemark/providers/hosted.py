@@ -31,6 +31,7 @@ from platemark.providers.http import Deadlines, Keys, open_transport
 from platemark.providers.remote import OnUnknown, Remote
 from platemark.providers.vendor import Vendor
 from platemark.providers.webhooks import Hinting, Hints
+from platemark.settings import HostedModel
 
 # Name to the vendor and its public address; an empty address has to be configured.
 VENDORS: Mapping[str, tuple[Callable[[], Vendor], str]] = {
@@ -50,18 +51,6 @@ VENDORS: Mapping[str, tuple[Callable[[], Vendor], str]] = {
     modelslab.NAME: (modelslab.ModelsLab, modelslab.BASE_URL),
     horde.NAME: (horde.Horde, horde.BASE_URL),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class HostedModel:
-    """A model that only the operator knows: `like` names a declared one, and what is given replaces its facts."""
-
-    like: str
-    route: str | None = None
-    facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    usd_per_image: str | None = None
-    licence: str | None = None
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

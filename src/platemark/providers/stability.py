@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from platemark.core.model import Capabilities
+from platemark.core.sizes import SIDES
 from platemark.core.updates import Order
 from platemark.providers.catalogue import Declared, Price, Rate, SourceLimits, ratio_of, strength_of
 from platemark.providers.http import Call, Reply, as_list, as_object, png_part, with_bearer
@@ -301,7 +302,7 @@ def _inpaint(order: Order, model: Declared) -> Iterator[tuple[str, str]]:
 
 
 def _outpaint(order: Order, model: Declared) -> Iterator[tuple[str, str]]:
-    for side in ("left", "right", "up", "down"):
+    for side in SIDES:
         yield side, str(getattr(order.parameters, side) or 0)
 
 

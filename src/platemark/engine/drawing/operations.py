@@ -13,6 +13,7 @@ from torch import Tensor
 
 from platemark.core.errors import InvalidRequest
 from platemark.core.generation import ControlUse
+from platemark.core.sizes import SIDES
 from platemark.core.updates import Order
 from platemark.engine.drawing.guiding import guide_of
 from platemark.engine.drawing.sizes import Plan, near_native, on_grid
@@ -113,7 +114,7 @@ def scene_of(order: Order, folder: Folder) -> Scene:
         raise InvalidRequest(f"{order.operation} does not work without {missing}. Send a picture as {missing}.")
     source = _open(order.image, "RGB")
     if order.operation == "outpaint":
-        return Scene(plan, *extend(source, *(getattr(asked, side) or 0 for side in ("left", "right", "up", "down"))))
+        return Scene(plan, *extend(source, *(getattr(asked, side) or 0 for side in SIDES)))
     if order.operation == "upscale":
         return Scene(plan, source)
     source = cover(source, *plan.asked)
