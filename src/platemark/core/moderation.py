@@ -68,7 +68,7 @@ class Signal(Part):
 
 
 class Ruling(Part):
-    """What a policy makes of signals. `severity` 0 to 3: none, low, medium, high."""
+    """What a policy makes of signals. `severity` 0 to 3: none, low, medium, high. `shadow`: see `Verdict`."""
 
     decision: Decision
     reason_code: str | None = None
@@ -76,10 +76,15 @@ class Ruling(Part):
     severity: int = 0
     rule_ids: tuple[str, ...] = ()
     policy_version: str
+    shadow: JsonObject | None = None
 
 
 class Verdict(Noun):
-    """A ruling on one subject at one stage, as it is kept. `input_sha256` names what was looked at."""
+    """A ruling on one subject at one stage, as it is kept. `input_sha256` names what was looked at.
+
+    `role`, `audience`, `model`: the circumstances that it was given in. `shadow`: what the policy in shadow, which
+    decides nothing, would have ruled (`policy_version`, `decision`, `reason_code`, `rule_ids`).
+    """
 
     project: str
     generation: str | None
@@ -96,6 +101,10 @@ class Verdict(Noun):
     rule_ids: tuple[str, ...] = ()
     policy_version: str
     input_sha256: str
+    role: str | None = None
+    audience: str | None = None
+    model: str | None = None
+    shadow: JsonObject | None = None
     created_at: Timestamp
 
 

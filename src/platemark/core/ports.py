@@ -246,11 +246,14 @@ class ImageDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a policy may look at besides signals."""
+    """What a policy may look at besides signals. `project`: whose rules hold beside the installation's."""
 
     stage: Stage
     role: str | None = None
     audience: str | None = None
+    project: str | None = None
+    operation: str | None = None
+    model: str | None = None
 
 
 class Policy(Protocol):

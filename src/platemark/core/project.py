@@ -6,7 +6,15 @@ from platemark.core.base import Noun, Part, Timestamp
 from platemark.core.errors import NotAllowed
 
 Scope = Literal[
-    "images:read", "images:write", "roles:assert", "reviews:decide", "audit:read", "keys:manage", "projects:manage"
+    "images:read",
+    "images:write",
+    "roles:assert",
+    "reviews:decide",
+    "audit:read",
+    "keys:manage",
+    "projects:manage",
+    "policies:manage",
+    "moderation:manage",
 ]
 SCOPES: tuple[str, ...] = get_args(Scope)
 DEFAULT_SCOPES: tuple[str, ...] = ("images:read", "images:write")
@@ -57,6 +65,11 @@ class Principal(Part):
     key: str
     person: str | None = None
     scopes: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """Who answers for what is done: the person that the key belongs to, or the key itself."""
+        return self.person or self.key
 
     def require(self, scope: Scope) -> None:
         """Raise NotAllowed unless the key has `scope`."""

@@ -129,7 +129,14 @@ async def _prepare(platform: Platform, principal: Principal, route: Route, parts
     seed = request.seed if request.seed is not None else min(platform.ids.seed(), MAX_SEED - 64)
     planned = routing.plan(platform, route, seed, sources.size_of(found))
     await platform.budget.reserve(principal.project, planned.dearest)
-    circumstances = Circumstances(stage="before_request", role=request.role, audience=request.audience)
+    circumstances = Circumstances(
+        stage="before_request",
+        role=request.role,
+        audience=request.audience,
+        project=principal.project,
+        operation=request.operation,
+        model=planned.first.checked.model.id,
+    )
     id, text = platform.ids.new("gen"), _text(platform, principal, request)
     ruled = await _screened(platform, profile, text, circumstances, id)
     judged = await sources.judge(platform, principal.project, found, circumstances, id, profile)
@@ -157,7 +164,7 @@ async def _screened(
         About(project=text.project, generation=generation, image=None),
     )
     if profile == "pass_through":
-        return unscreened(platform, platform.text_detectors, circumstances, digest, **about)
+        return await unscreened(platform, platform.text_detectors, circumstances, digest, **about)
     ruling, signals = await screen_text(platform, texts, circumstances)
     return verdict(platform, ruling, signals, digest, circumstances, **about)
 

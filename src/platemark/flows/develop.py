@@ -92,7 +92,7 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
             original, generation.output_format, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels
         )
     )
-    circumstances = Circumstances(stage="after_response", role=generation.role, audience=generation.audience)
+    circumstances = _circumstances(generation)
     ruling, signals, looked_at = await screen_image(platform, normal.data, circumstances, flags=_flags(output))
     image_id, now = platform.ids.new("img"), platform.clock.now()
     claim = Claim(
@@ -149,10 +149,10 @@ async def _as_it_came(platform: Platform, generation: Generation, output: Output
     facts = await anyio.to_thread.run_sync(
         lambda: inspect_header(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
-    circumstances = Circumstances(stage="after_response", role=generation.role, audience=generation.audience)
+    circumstances = _circumstances(generation)
     about = About(project=generation.project, generation=generation.id, image=id)
     detectors, flags = platform.image_detectors, _flags(output)
-    ruled = unscreened(platform, detectors, circumstances, output.sha256, flags=flags, **about)
+    ruled = await unscreened(platform, detectors, circumstances, output.sha256, flags=flags, **about)
     await platform.blobs.put(f"{generation.project}/{output.sha256}", data)
     image = Image(
         id=id,
@@ -174,6 +174,17 @@ async def _as_it_came(platform: Platform, generation: Generation, output: Output
     )
     warnings = (*_warnings(output), *_other_format(generation, facts.media_type))
     return assemble(platform, image, len(data), None, ruled, uninspected(platform, image), warnings)
+
+
+def _circumstances(generation: Generation) -> Circumstances:
+    return Circumstances(
+        stage="after_response",
+        role=generation.role,
+        audience=generation.audience,
+        project=generation.project,
+        operation=generation.operation,
+        model=generation.model,
+    )
 
 
 def _other_format(generation: Generation, media_type: str) -> tuple[Warning, ...]:

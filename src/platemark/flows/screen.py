@@ -8,6 +8,7 @@ import anyio
 
 from platemark.core.moderation import Ruling, Signal, Verdict
 from platemark.core.ports import Circumstances, ImageDetector, Platform, TextDetector
+from platemark.flows.policies import rule
 from platemark.telemetry import logger
 
 log = logger(__name__)
@@ -48,7 +49,7 @@ async def screen_text(
 ) -> tuple[Ruling, tuple[Signal, ...]]:
     """Ruling and signals for the final strings (`prompt`, `negative_prompt`)."""
     signals = await _gather(platform.text_detectors, texts)
-    return platform.policy.rule(signals, circumstances), signals
+    return await rule(platform, signals, circumstances), signals
 
 
 async def screen_image(
@@ -56,7 +57,7 @@ async def screen_image(
 ) -> tuple[Ruling, tuple[Signal, ...], str]:
     """Ruling, signals and SHA-256 for one picture; `flags` are what the provider said about it."""
     signals = (*flags, *await _gather(platform.image_detectors, data))
-    return platform.policy.rule(signals, circumstances), signals, hashlib.sha256(data).hexdigest()
+    return await rule(platform, signals, circumstances), signals, hashlib.sha256(data).hexdigest()
 
 
 class About(TypedDict):
@@ -95,5 +96,9 @@ def verdict(
         rule_ids=ruling.rule_ids,
         policy_version=ruling.policy_version,
         input_sha256=input_sha256,
+        role=circumstances.role,
+        audience=circumstances.audience,
+        model=circumstances.model,
+        shadow=ruling.shadow,
         created_at=platform.clock.now(),
     )

@@ -152,7 +152,7 @@ async def _judge(
     about = About(project=project, generation=generation, image=source.image.id)
     if profile == "pass_through":
         digest = source.image.sha256
-        ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)
+        ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
         return Judged(source, source.image, ruled, None)
     ruling, signals, digest = await screen_image(platform, source.data, circumstances)
     ruled = verdict(platform, ruling, signals, digest, circumstances, **about)

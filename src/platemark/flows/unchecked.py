@@ -9,6 +9,7 @@ from platemark.core.inspection import Confidence, Finding, FindingKind, Inspecti
 from platemark.core.moderation import Ruled, Signal, Verdict
 from platemark.core.ports import Circumstances, ImageDetector, Platform, TextDetector
 from platemark.core.project import Profile, Project
+from platemark.flows.policies import rule
 from platemark.flows.screen import About, verdict
 
 CODE = "PROFILE_OFF"
@@ -23,7 +24,7 @@ async def profile_of(platform: Platform, project: str) -> Profile:
         return (await read.get(Project, project)).profile
 
 
-def unscreened(
+async def unscreened(
     platform: Platform,
     detectors: Sequence[TextDetector | ImageDetector],
     circumstances: Circumstances,
@@ -39,7 +40,7 @@ def unscreened(
     Where the policy reviews or blocks for `flags`, the provider's own words about its picture, that is the verdict.
     """
     signals = (*flags, *(_silent(detector) for detector in detectors))
-    if flags and (ruling := platform.policy.rule(flags, circumstances)).decision in _GRAVE:
+    if flags and (ruling := await rule(platform, flags, circumstances)).decision in _GRAVE:
         about = About(project=project, generation=generation, image=image)
         return verdict(platform, ruling, signals, input_sha256, circumstances, **about)
     return Verdict(
@@ -53,6 +54,9 @@ def unscreened(
         signals=signals,
         policy_version="off",
         input_sha256=input_sha256,
+        role=circumstances.role,
+        audience=circumstances.audience,
+        model=circumstances.model,
         created_at=platform.clock.now(),
     )
 

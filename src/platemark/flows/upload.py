@@ -20,7 +20,9 @@ async def upload(platform: Platform, principal: Principal, data: bytes) -> Image
     """
     principal.require("images:write")
     profile = await profile_of(platform, principal.project)
-    developed = await take_in(platform, principal.project, data, Circumstances(stage="before_request"), profile)
+    developed = await take_in(
+        platform, principal.project, data, Circumstances(stage="before_request", project=principal.project), profile
+    )
     await platform.blobs.put(developed.blob.id, data)
     async with platform.store.transaction() as tx:
         await developed.write(platform, tx, None)
@@ -48,7 +50,7 @@ async def take_in(
     about = About(project=project, generation=generation, image=id)
     if profile == "pass_through":
         digest = await anyio.to_thread.run_sync(digest_of, data)
-        ruled = unscreened(platform, platform.image_detectors, circumstances, digest, **about)
+        ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
     else:
         ruling, signals, digest = await screen_image(platform, data, circumstances)
         ruled = verdict(platform, ruling, signals, digest, circumstances, **about)

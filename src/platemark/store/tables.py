@@ -252,10 +252,14 @@ verdicts = Table(
     Column("blocked_by_provider", Boolean, nullable=False),
     Column("blocked_by_app_policy", Boolean, nullable=False),
     *_whole("severity"),
+    *_text("role audience model", null=True),
     *_json("secondary_codes signals rule_ids"),
+    *_json("shadow", null=True),
     *_time("created_at"),
     Index(None, "generation"),
     Index(None, "image"),
+    Index(None, "project", "created_at"),
+    Index(None, "project", "input_sha256"),
 )
 reviews = Table(
     "reviews",
