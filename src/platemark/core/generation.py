@@ -18,7 +18,9 @@ GENERATION_MOVES: dict[str, frozenset[str]] = {
     "running": frozenset({"queued", "succeeded", "failed", "blocked", "canceled", "expired"}),
     # `retry` by a person starts a failed generation again; every other end is final.
     "failed": frozenset({"queued"}),
-    **{end: frozenset[str]() for end in ("succeeded", "blocked", "canceled", "expired")},
+    # An appeal that overturns our own refusal starts it for the first time.
+    "blocked": frozenset({"queued"}),
+    **{end: frozenset[str]() for end in ("succeeded", "canceled", "expired")},
 }
 
 
@@ -106,6 +108,10 @@ class Hop(Part):
     dropped: tuple[str, ...] = ()
     warnings: tuple[Warning, ...] = ()
     estimate: Cost | None = None
+
+
+# Where a PromptText has the prompts that a provider wrote anew, by the index of the picture.
+REVISED = "revised_prompts"
 
 
 class PromptText(Noun):

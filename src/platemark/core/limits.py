@@ -1,7 +1,37 @@
 """Numbers that flows obey. Wiring fills them from the settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
+
+# By reason code, by `audience:NAME`, or `default`: how soon a person has to have decided.
+REVIEW_SLA: Mapping[str, timedelta] = MappingProxyType(
+    {
+        "default": timedelta(hours=24),
+        "MINOR_SAFETY": timedelta(minutes=15),
+        "KNOWN_HASH_MATCH": timedelta(minutes=15),
+        "NCII": timedelta(hours=48),
+        "audience:newsroom": timedelta(minutes=30),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewLimits:
+    """Numbers of the review queue. `sample`: the share of decisions that a second person looks at blindly.
+
+    `reveals_per_hour` and `reveals_per_shift`: severe pictures that one person may unveil; then comes a `pause`.
+    """
+
+    sla: Mapping[str, timedelta] = field(default_factory=lambda: REVIEW_SLA)
+    lease: timedelta = timedelta(minutes=10)
+    undo: timedelta = timedelta(seconds=60)
+    sample: float = 0.05
+    reveals_per_hour: int = 30
+    reveals_per_shift: int = 120
+    shift: timedelta = timedelta(hours=8)
+    pause: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,6 +39,7 @@ class Limits:
     """Bounds of the main path. Every loop ends by one of these.
 
     `attempts_before_reroute`: failures of one model of a route after which the next is asked.
+    `strikes`: blocked requests of one user within `strikes_within` after which a person looks at the next.
     """
 
     max_attempts: int = 4
@@ -26,3 +57,6 @@ class Limits:
     max_pixels: int = 64_000_000
     pdq_max_distance: int = 31
     pdq_min_quality: int = 50
+    reviews: ReviewLimits = field(default_factory=ReviewLimits)
+    strikes: int = 5
+    strikes_within: timedelta = timedelta(minutes=10)

@@ -48,7 +48,7 @@ class RecordHop(Part):
 
 
 class RecordRequest(Part):
-    """What was asked. Prompt and user are None once erased."""
+    """What was asked. Prompt and user are None once erased. `revised_prompts`: what a provider made of it, by index."""
 
     generation: str
     project: str
@@ -61,6 +61,7 @@ class RecordRequest(Part):
     profile: str = "standard"
     prompt: str | None
     negative_prompt: str | None
+    revised_prompts: dict[str, str] = {}
     text_sha256: str
     text_erased_at: Timestamp | None
     prompt_version: str | None

@@ -64,6 +64,7 @@ class Picture:
     """One finished picture as the provider gave it (encoded bytes). `flags` are the provider's words about it.
 
     `vendors`: it is somebody else's work, so these very bytes are kept beside the image that is made of them.
+    `revised_prompt`: what it was drawn from, where the provider wrote the prompt anew.
     """
 
     data: bytes = field(repr=False)
@@ -73,6 +74,15 @@ class Picture:
     warnings: tuple[Warning, ...] = ()
     flags: JsonObject = field(default_factory=dict[str, object])
     vendors: bool = False
+    revised_prompt: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A picture that the provider made, or would have made, and keeps to itself by its own rules."""
+
+    index: int
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +101,4 @@ class Answered:
     model_revision: str | None = None
 
 
-Update = Accepted | Progress | Preview | Picture | Charged | Answered
+Update = Accepted | Progress | Preview | Picture | Withheld | Charged | Answered

@@ -25,6 +25,7 @@ from platemark.flows.note import open_review, tell
 from platemark.flows.routing import Planned, Route
 from platemark.flows.screen import About, screen_text, verdict
 from platemark.flows.sources import Judged
+from platemark.flows.strikes import strikes
 from platemark.flows.unchecked import profile_of, unscreened
 from platemark.telemetry import GENERATIONS, logger
 
@@ -165,7 +166,9 @@ async def _screened(
     )
     if profile == "pass_through":
         return await unscreened(platform, platform.text_detectors, circumstances, digest, **about)
-    ruling, signals = await screen_text(platform, texts, circumstances)
+    user = user_digest(text.project, said["user"]) if said.get("user") else None
+    flags = await strikes(platform, text.project, user)
+    ruling, signals = await screen_text(platform, texts, circumstances, flags=flags)
     return verdict(platform, ruling, signals, digest, circumstances, **about)
 
 

@@ -14,13 +14,14 @@ from platemark.core.errors import (
     PlatemarkError,
     ProviderRateLimited,
 )
-from platemark.core.generation import Generation
+from platemark.core.generation import REVISED, Generation, PromptText
 from platemark.core.money import Cost, Usage
 from platemark.core.ports import Platform, Provider, Transaction
 from platemark.core.problem import document
-from platemark.core.updates import Answered
+from platemark.core.updates import Answered, Withheld
 from platemark.flows.end import End, end, ended
 from platemark.flows.note import tell
+from platemark.flows.refusals import refusals
 from platemark.flows.routing import flagged, leads_on, leave
 from platemark.telemetry import ATTEMPTS, REROUTES, logger
 
@@ -45,6 +46,9 @@ class Gathered:
     """What came in during one call."""
 
     outputs: list[Output] = field(default_factory=list[Output])
+    withheld: list[Withheld] = field(default_factory=list[Withheld])
+    # By the picture's index.
+    revised: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     cost: Cost | None = None
     answer: Answered | None = None
 
@@ -201,6 +205,9 @@ async def _close(
     generation = await tx.get(Generation, attempt.generation)
     if answer is not None and answer.model_revision not in (None, generation.model_revision):
         generation = await tx.change(generation, model_revision=answer.model_revision)
+    if gathered.revised:
+        await _keep_revised(tx, generation, gathered.revised)
+    await tx.add(*refusals(platform, generation, attempt, error, gathered.withheld))
     await tell(
         platform,
         tx,
@@ -214,6 +221,13 @@ async def _close(
     )
     ATTEMPTS.labels(attempt.provider, state).inc()
     return attempt
+
+
+async def _keep_revised(tx: Transaction, generation: Generation, revised: dict[str, str]) -> None:
+    """Beside the prompt, so that it is erased with it."""
+    text = await tx.get(PromptText, generation.text)
+    if text.body is not None:
+        await tx.change(text, body={**text.body, REVISED: revised})
 
 
 async def after_failure(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from platemark.core.attempt import Output
-from platemark.core.generation import Generation, Warning
+from platemark.core.generation import REVISED, Generation, PromptText, Warning
 from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publication, PublicationState
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Ruled, Signal, Verdict
@@ -15,7 +15,7 @@ from platemark.flows import originals
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
 from platemark.flows.note import open_review, tell
 from platemark.flows.order import parents_of, used_inputs
-from platemark.flows.screen import About, screen_image, verdict
+from platemark.flows.screen import PROVIDER, About, measure_text, screen_image, verdict
 from platemark.flows.unchecked import uninspected, unscreened
 from platemark.imaging.decode import inspect_header, normalise
 from platemark.telemetry import IMAGES
@@ -93,7 +93,8 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
         )
     )
     circumstances = _circumstances(generation)
-    ruling, signals, looked_at = await screen_image(platform, normal.data, circumstances, flags=_flags(output))
+    flags = (*_flags(output), *await _revised(platform, generation, output))
+    ruling, signals, looked_at = await screen_image(platform, normal.data, circumstances, flags=flags)
     image_id, now = platform.ids.new("img"), platform.clock.now()
     claim = Claim(
         image=image_id,
@@ -228,9 +229,19 @@ def assemble(
 def _flags(output: Output) -> tuple[Signal, ...]:
     """What the provider said about its own picture, as signals: each flag names a reason code."""
     return tuple(
-        Signal(detector=f"provider:{output.attempt}", version="1", category=code, score=1.0, evidence={"flag": code})
+        Signal(detector=f"{PROVIDER}{output.attempt}", version="1", category=code, score=1.0, evidence={"flag": code})
         for code in output.flags.get("reason_codes", ())
     )
+
+
+async def _revised(platform: Platform, generation: Generation, output: Output) -> tuple[Signal, ...]:
+    """What is found in the prompt that the provider made of ours: it is the one that was drawn."""
+    if not output.flags.get(REVISED):
+        return ()
+    async with platform.store.reading() as read:
+        said = (await read.get(PromptText, generation.text)).body or {}
+    text = said.get(REVISED, {}).get(str(output.index))
+    return await measure_text(platform, {"revised_prompt": text}) if text else ()
 
 
 def _warnings(output: Output) -> tuple[Warning, ...]:

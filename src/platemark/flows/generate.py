@@ -23,7 +23,8 @@ from platemark.core.errors import (
 )
 from platemark.core.generation import Generation, Warning
 from platemark.core.ports import Platform, Provider
-from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
+from platemark.core.request import MAX_PROMPT
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update, Withheld
 from platemark.flows import originals
 from platemark.flows.attempt import (
     Gathered,
@@ -213,6 +214,10 @@ async def _take(
             await live.preview(update)
         case Picture():
             gathered.outputs.append(await originals.keep(platform, attempt, update))
+            if update.revised_prompt:
+                gathered.revised[str(update.index)] = update.revised_prompt[:MAX_PROMPT]
+        case Withheld():
+            gathered.withheld.append(update)
         case Charged():
             gathered.cost = update.cost
         case Answered():

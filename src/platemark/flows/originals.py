@@ -7,7 +7,7 @@ time, the one that is finished first takes nothing from the other.
 import hashlib
 
 from platemark.core.attempt import Attempt, Output
-from platemark.core.generation import Generation
+from platemark.core.generation import REVISED, Generation
 from platemark.core.image import Blob
 from platemark.core.ports import Platform
 from platemark.core.updates import Picture
@@ -24,6 +24,8 @@ async def keep(platform: Platform, attempt: Attempt, picture: Picture) -> Output
     await platform.blobs.put(f"{attempt.project}/{digest}", copy)
     warnings = [warning.model_dump() for warning in picture.warnings]
     flags = {**picture.flags, "warnings": warnings, _COPY: digest, _VENDORS: picture.vendors}
+    if picture.revised_prompt:
+        flags[REVISED] = True
     return Output(
         id=id,
         project=attempt.project,

@@ -6,10 +6,10 @@ from platemark.core.attempt import Attempt
 from platemark.core.audit import GENESIS, verify
 from platemark.core.base import JsonObject, Noun
 from platemark.core.errors import AuditBroken
-from platemark.core.generation import Generation, Input, PromptText
+from platemark.core.generation import REVISED, Generation, Input, PromptText
 from platemark.core.image import Image, Publication
 from platemark.core.inspection import Inspection
-from platemark.core.moderation import Review, Verdict
+from platemark.core.moderation import Verdict
 from platemark.core.money import Cost
 from platemark.core.ports import Platform, Reading
 from platemark.core.project import Principal
@@ -24,6 +24,7 @@ from platemark.core.record import (
     RecordRequest,
     RecordUsage,
 )
+from platemark.core.review import Decision, Review
 from platemark.flows import look
 from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
@@ -110,6 +111,7 @@ async def _request(read: Reading, generation: Generation) -> RecordRequest:
         user=said.get("user"),
         prompt=said.get("prompt"),
         negative_prompt=said.get("negative_prompt"),
+        revised_prompts=said.get(REVISED, {}),
         text_erased_at=text.erased_at,
         prompt_version=None,
         parameters=generation.parameters.said,

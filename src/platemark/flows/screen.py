@@ -6,12 +6,17 @@ from typing import TypedDict
 
 import anyio
 
+from platemark.core.image import Image
 from platemark.core.moderation import Ruling, Signal, Verdict
 from platemark.core.ports import Circumstances, ImageDetector, Platform, TextDetector
 from platemark.flows.policies import rule
 from platemark.telemetry import logger
 
 log = logger(__name__)
+# How the detector is called that a provider is, where it speaks about its own work.
+PROVIDER = "provider:"
+# Stands in the evidence of what was measured on a part of a picture.
+REGION = "region"
 
 
 async def _measure(detector: TextDetector | ImageDetector, subject: Mapping[str, str] | bytes) -> Sequence[Signal]:
@@ -44,19 +49,62 @@ async def _gather(
     return tuple(signal for index in sorted(found) for signal in found[index])
 
 
+async def measure_text(platform: Platform, texts: Mapping[str, str]) -> tuple[Signal, ...]:
+    """What the detectors find in named strings; no policy has ruled on it yet."""
+    return await _gather(platform.text_detectors, texts)
+
+
+async def measure_image(platform: Platform, data: bytes, known: Sequence[Signal] = ()) -> tuple[Signal, ...]:
+    """What the detectors find in one picture. `known`: signals of the same pixels, which stand where they still hold.
+
+    Measurements are kept by content and version of the detector, and taken again where either is another. Rulings are
+    never kept: policy, role and audience change.
+    """
+    kept = {detector.name: _same(detector, known) for detector in platform.image_detectors}
+    fresh = await _gather([each for each in platform.image_detectors if not kept[each.name]], data)
+    return (*(signal for signals in kept.values() for signal in signals), *fresh)
+
+
+def _same(detector: ImageDetector, known: Sequence[Signal]) -> tuple[Signal, ...]:
+    """What this very version found before; nothing where it could not look at all of it."""
+    found = tuple(each for each in known if (each.detector, each.version) == (detector.name, detector.version))
+    return found if all(each.evaluated for each in found) else ()
+
+
+async def known_of(platform: Platform, image: Image) -> tuple[tuple[Signal, ...], tuple[Signal, ...]]:
+    """What was measured on an image before, and what its provider said about it; the newest of each detector."""
+    async with platform.store.reading() as read:
+        verdicts = await read.all(Verdict, project=image.project, image=image.id, order_by="id")
+    newest = dict[tuple[str, str], tuple[Signal, ...]]()
+    for ruled in verdicts:
+        of_whole = [signal for signal in ruled.signals if REGION not in signal.evidence]
+        for detector in {(signal.detector, signal.version) for signal in of_whole}:
+            newest[detector] = tuple(each for each in of_whole if (each.detector, each.version) == detector)
+    signals = tuple(signal for found in newest.values() for signal in found)
+    return (
+        tuple(signal for signal in signals if not signal.detector.startswith(PROVIDER)),
+        tuple(signal for signal in signals if signal.detector.startswith(PROVIDER)),
+    )
+
+
 async def screen_text(
-    platform: Platform, texts: Mapping[str, str], circumstances: Circumstances
+    platform: Platform, texts: Mapping[str, str], circumstances: Circumstances, *, flags: Sequence[Signal] = ()
 ) -> tuple[Ruling, tuple[Signal, ...]]:
-    """Ruling and signals for the final strings (`prompt`, `negative_prompt`)."""
-    signals = await _gather(platform.text_detectors, texts)
+    """Ruling and signals for the final strings (`prompt`, `negative_prompt`); `flags` count with them."""
+    signals = (*flags, *await measure_text(platform, texts))
     return await rule(platform, signals, circumstances), signals
 
 
 async def screen_image(
-    platform: Platform, data: bytes, circumstances: Circumstances, *, flags: Sequence[Signal] = ()
+    platform: Platform,
+    data: bytes,
+    circumstances: Circumstances,
+    *,
+    flags: Sequence[Signal] = (),
+    known: Sequence[Signal] = (),
 ) -> tuple[Ruling, tuple[Signal, ...], str]:
-    """Ruling, signals and SHA-256 for one picture; `flags` are what the provider said about it."""
-    signals = (*flags, *await _gather(platform.image_detectors, data))
+    """Ruling, signals and SHA-256 for one picture. `flags` count with what is found; `known`: see `measure_image`."""
+    signals = (*flags, *await measure_image(platform, data, known))
     return await rule(platform, signals, circumstances), signals, hashlib.sha256(data).hexdigest()
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -12,15 +12,16 @@ import anyio
 from platemark.core.errors import FieldError, InvalidImage, InvalidRequest, NotFound, PlatemarkError
 from platemark.core.generation import Generation, Input
 from platemark.core.image import Image
-from platemark.core.moderation import Verdict
+from platemark.core.moderation import Signal, Verdict
 from platemark.core.ports import Circumstances, Platform, Transaction
 from platemark.core.project import Principal, Profile
 from platemark.core.request import PART, GenerationRequest
 from platemark.flows.develop import Developed
 from platemark.flows.note import open_review
-from platemark.flows.screen import About, screen_image, verdict
+from platemark.flows.screen import REGION, About, known_of, measure_image, screen_image, verdict
 from platemark.flows.unchecked import unscreened
 from platemark.flows.upload import take_in
+from platemark.imaging.region import masked_region
 from platemark.imaging.sources import Role, open_source, shows_something
 
 _IMAGE_ID = re.compile(r"img_[0-9a-f]{32}")
@@ -139,24 +140,47 @@ async def judge(
     judged: dict[str, Judged] = {}
     for source in sources:
         if source.key not in judged:
-            judged[source.key] = await _judge(platform, project, source, circumstances, generation, profile)
+            flags = () if profile == "pass_through" else await _under(platform, source, sources)
+            judged[source.key] = await _judge(platform, project, source, circumstances, generation, profile, flags)
     return tuple(replace(judged[source.key], source=source) for source in sources)
 
 
 async def _judge(
-    platform: Platform, project: str, source: Source, circumstances: Circumstances, generation: str, profile: Profile
+    platform: Platform,
+    project: str,
+    source: Source,
+    circumstances: Circumstances,
+    generation: str,
+    profile: Profile,
+    flags: Sequence[Signal],
 ) -> Judged:
     if source.image is None:
-        made = await take_in(platform, project, source.data, circumstances, profile, generation=generation)
+        made = await take_in(platform, project, source.data, circumstances, profile, generation=generation, flags=flags)
         return Judged(source, made.image, made.verdict, made)
     about = About(project=project, generation=generation, image=source.image.id)
     if profile == "pass_through":
         digest = source.image.sha256
         ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
         return Judged(source, source.image, ruled, None)
-    ruling, signals, digest = await screen_image(platform, source.data, circumstances)
+    known, said = await known_of(platform, source.image)
+    ruling, signals, digest = await screen_image(
+        platform, source.data, circumstances, flags=(*said, *flags), known=known
+    )
     ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     return Judged(source, source.image, ruled, None)
+
+
+async def _under(platform: Platform, source: Source, sources: tuple[Source, ...]) -> tuple[Signal, ...]:
+    """What is found in the part of the picture that a mask lies on: it tells what is to be changed."""
+    picture = next((each for each in sources if each.wanted.role == "image"), None)
+    if source.wanted.role != "mask" or picture is None:
+        return ()
+    limits = platform.limits
+    region = await anyio.to_thread.run_sync(
+        lambda: masked_region(picture.data, source.data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+    )
+    found = await measure_image(platform, region)
+    return tuple(each.model_copy(update={"evidence": {**each.evidence, REGION: "masked"}}) for each in found)
 
 
 async def keep(platform: Platform, judged: tuple[Judged, ...]) -> None:

@@ -1,9 +1,11 @@
 """Upload: somebody else's picture gets a file, a verdict and an inspection, as ours do (promise P1)."""
 
+from collections.abc import Sequence
+
 import anyio
 
 from platemark.core.image import Image
-from platemark.core.moderation import STATE_OF, Verdict
+from platemark.core.moderation import STATE_OF, Signal, Verdict
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal, Profile
 from platemark.flows.develop import Developed, assemble
@@ -37,10 +39,12 @@ async def take_in(
     profile: Profile,
     *,
     generation: str | None = None,
+    flags: Sequence[Signal] = (),
 ) -> Developed:
     """Decode, screen and inspect a picture that came from outside; nothing is stored yet. `pass_through` only decodes.
 
-    `generation` is the one that starts from it, for which it is screened. Raises InvalidImage, TooLarge.
+    `generation`: the one that starts from it, for which it is screened. `flags` count with what is found.
+    Raises InvalidImage, TooLarge.
     """
     limits = platform.limits
     facts = await anyio.to_thread.run_sync(
@@ -52,7 +56,7 @@ async def take_in(
         digest = await anyio.to_thread.run_sync(digest_of, data)
         ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
     else:
-        ruling, signals, digest = await screen_image(platform, data, circumstances)
+        ruling, signals, digest = await screen_image(platform, data, circumstances, flags=flags)
         ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     image = Image(
         id=id,

@@ -5,7 +5,7 @@ An adapter adds a `Vendor`: data and pure functions. How to write one: docs/expl
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,7 @@ from platemark.core.health import Health
 from platemark.core.model import Model
 from platemark.core.money import Cost
 from platemark.core.ports import Clock, Fetch
-from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Preview, Progress, Update, Withheld
 from platemark.imaging.blank import find_blankness
 from platemark.imaging.header import sniff
 from platemark.providers.breaker import Breaker
@@ -52,6 +52,7 @@ _ABOUT_THE_POLL: frozenset[Outcome] = frozenset({"rate_limited", "overloaded", "
 # Said inside a success, about the work: it ended so.
 _ABOUT_THE_WORK: frozenset[Outcome] = frozenset({"overloaded", "timed_out"})
 _WITH_PICTURES: frozenset[Outcome] = frozenset({"ok", "partial"})
+_BLOCKED: frozenset[Outcome] = frozenset({"prompt_blocked", "output_blocked"})
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Exchange:
     verdict: Verdict = OK
     reading: Reading = field(default_factory=Reading)
     pictures: list[Picture] = field(default_factory=list[Picture])
+    withheld: list[Withheld] = field(default_factory=list[Withheld])
     response: JsonObject | None = None
     request_id: str | None = None
     ended: bool = False
@@ -194,6 +196,9 @@ class Remote:
         for each in exchanges:
             for picture in each.pictures:
                 yield picture
+        if any(each.pictures for each in exchanges):
+            for withheld in _withheld(exchanges):
+                yield withheld
         yield Answered(
             _together(exchanges, len(order.seeds)),
             request_id=next((each.request_id for each in exchanges if each.request_id), None),
@@ -370,6 +375,8 @@ class Remote:
             )
             if isinstance(picture, Verdict):
                 reasons.append(picture)
+                if picture.outcome in _BLOCKED:
+                    exchange.withheld.append(Withheld(asked.indices[number], picture.words))
             else:
                 exchange.pictures.append(picture)
         if not exchange.pictures:
@@ -408,7 +415,16 @@ class Remote:
         seed = found.seed if found.seed is not None else asked.seeds[number] if model.capabilities.seed else None
         size = (header.width, header.height)
         warnings = _warnings(size, order, model)
-        return Picture(data, media_type, index, seed, warnings=warnings, flags=found.flags, vendors=True)
+        return Picture(
+            data,
+            media_type,
+            index,
+            seed,
+            warnings=warnings,
+            flags=found.flags,
+            vendors=True,
+            revised_prompt=found.revised_prompt,
+        )
 
     async def _is_blank(self, data: bytes) -> bool:
         look = partial(find_blankness, data, max_bytes=self.transport.max_bytes, max_pixels=self.max_pixels)
@@ -512,6 +528,15 @@ def _cost(exchanges: list[Exchange], order: Order, model: Declared, free: bool) 
         return Cost(status="unknown", micro_usd=None, basis=costs[0].basis)
     status = "estimated" if price else "settled"
     return Cost(status=status, micro_usd=sum(total), basis="; ".join(dict.fromkeys(cost.basis for cost in costs)))
+
+
+def _withheld(exchanges: list[Exchange]) -> Iterator[Withheld]:
+    """Each picture that a refusal kept back, of an answer or of a whole call."""
+    for each in exchanges:
+        if each.pictures or each.verdict.outcome not in _BLOCKED:
+            yield from each.withheld
+        else:
+            yield from (Withheld(index, each.verdict.words) for index in each.asked.indices)
 
 
 def _together(exchanges: list[Exchange], pictures: int) -> JsonObject:

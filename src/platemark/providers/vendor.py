@@ -1,7 +1,7 @@
 """What differs from vendor to vendor: data and pure functions, which `remote.Remote` calls."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from platemark.core.base import JsonObject
@@ -31,6 +31,7 @@ class Found:
     outcome: Outcome = "ok"
     words: tuple[str, ...] = ()
     flags: JsonObject = field(default_factory=dict[str, Any])
+    revised_prompt: str | None = field(default=None, repr=False)
 
 
 # Under which names a picture lies in an object, the surest first.
@@ -48,8 +49,11 @@ def found_in(value: Any, *, seed: int | None = None) -> Found:
     text = next((named[name] for name in _PICTURE_NAMES if named.get(name)), value)
     if not isinstance(text, str):
         return Found(seed=seed)
-    is_url = text.lstrip()[:8].lower().startswith(("http://", "https://"))
-    return Found(url=text.strip(), seed=seed) if is_url else Found(decode_payload(text), seed=seed)
+    revised = named.get("revised_prompt")
+    found = Found(seed=seed, revised_prompt=revised if isinstance(revised, str) else None)
+    if text.lstrip()[:8].lower().startswith(("http://", "https://")):
+        return replace(found, url=text.strip())
+    return replace(found, data=decode_payload(text))
 
 
 def told(fields: Mapping[str, Any], *hidden: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import anyio
 from platemark.core.health import Health
 from platemark.core.model import Capabilities, Model
 from platemark.core.money import Cost
-from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Progress, Update
+from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, Progress, Update, Withheld
 
 _CAN = Capabilities(
     operations=frozenset({"text_to_image"}),
@@ -82,6 +82,9 @@ class Scripted:
     calls: Counter[str] = field(default_factory=Counter[str])
     resumed: Counter[str] = field(default_factory=Counter[str])
     canceled: list[str] = field(default_factory=list[str])
+    # Indices of the pictures that it keeps to itself, and what it makes of any prompt.
+    withheld: frozenset[int] = frozenset()
+    revised: str | None = None
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -119,7 +122,10 @@ class Scripted:
         for index, seed in enumerate(order.seeds):
             digest = hashlib.sha256(f"{order.prompt}\n{seed}".encode() + sources).digest()
             png = plain_png(order.parameters.width, order.parameters.height, (digest[0], digest[1], digest[2]))
-            yield Picture(png, "image/png", index, seed)
+            if index in self.withheld:
+                yield Withheld(index, ("sexual content",))
+            else:
+                yield Picture(png, "image/png", index, seed, revised_prompt=self.revised)
         yield Charged(self.cost)
         yield Answered({"status": 200}, request_id=f"req-{order.idempotency_key}")
 
