@@ -38,7 +38,7 @@ def refusals(
         words = " ".join(each.message for each in error.errors) or error.detail
         outcome = error.errors[0].code if error.errors else error.code
         # Providers of our own kind say it in our words.
-        code = error.code if error.code in REASON_CODES else code_of(words)
+        code = error.reason_code if error.reason_code in REASON_CODES else code_of(words)
         yield _verdict(platform, generation, attempt, code, {"outcome": outcome})
     for each in withheld:
         code = code_of(" ".join(each.words))
