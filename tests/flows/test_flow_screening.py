@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ async def bench(tmp_path: Path) -> AsyncGenerator[Bench]:
         yield bench
 
 
-async def verdicts(bench: Bench, generation: Generation, **equals: str) -> list[Verdict]:
+async def verdicts(bench: Bench, generation: Generation, **equals: Any) -> list[Verdict]:
     async with bench.platform.store.reading() as read:
         return await read.all(Verdict, generation=generation.id, **equals)
 

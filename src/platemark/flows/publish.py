@@ -20,6 +20,7 @@ _STATE: dict[Decision, PublicationState] = {
 # Such a picture is not only kept from this audience: it is closed for everybody.
 _CLOSES = frozenset({"MINOR_SAFETY", "KNOWN_HASH_MATCH", "NCII"})
 _STANDS = frozenset({"published", "held"})
+_DECIDABLE = ("held", "rejected")
 
 
 async def publish(
@@ -116,9 +117,9 @@ async def _write(
         else:
             publication = await tx.change(draft, **facts)
         await _mark(tx, current, ruled)
-        await _tell(platform, tx, principal, image, publication, ruled)
+        await _tell(platform, tx, principal.actor, image, publication, ruled)
         if state == "held":
-            await open_review(platform, tx, image, ruled)
+            await open_review(platform, tx, image, ruled, requester=principal.actor)
     return publication
 
 
@@ -135,13 +136,19 @@ async def _mark(tx: Transaction, image: Image, ruled: Verdict) -> None:
         await tx.change(image, moderation_state="labelled", reason_code=ruled.reason_code)
 
 
-async def release(platform: Platform, tx: Transaction, principal: Principal, ruled: Verdict, *, allowed: bool) -> None:
-    """Carry out what a person decided about a held publication: the one that the verdict held."""
-    for publication in await tx.all(Publication, image=ruled.image, verdict=ruled.id, state="held"):
-        image = await tx.get(Image, publication.image)
-        state: PublicationState = "published" if allowed and image.readable else "rejected"
-        changed = await tx.change(publication, state=state, changed_at=platform.clock.now())
-        await _tell(platform, tx, principal, image, changed, ruled)
+async def release(platform: Platform, tx: Transaction, ruled: Verdict, *, allowed: bool, by: str) -> None:
+    """Carry out what a person decided about the publication that a verdict held or rejected."""
+    for publication in await tx.all(Publication, image=ruled.image, verdict=ruled.id, state=_DECIDABLE):
+        image, now = await tx.get(Image, publication.image), platform.clock.now()
+        if not (allowed and image.readable):
+            if publication.state == "rejected":
+                continue
+            changed = await tx.change(publication, state="rejected", changed_at=now)
+        else:
+            if publication.state == "rejected":
+                publication = await tx.change(publication, state="draft")
+            changed = await tx.change(publication, state="published", changed_at=now)
+        await _tell(platform, tx, by, image, changed, ruled)
 
 
 async def withdraw(platform: Platform, principal: Principal, publication_id: str) -> Publication:
@@ -194,7 +201,7 @@ async def read(platform: Platform, publication_id: str) -> Content:
 
 
 async def _tell(
-    platform: Platform, tx: Transaction, principal: Principal, image: Image, publication: Publication, ruled: Verdict
+    platform: Platform, tx: Transaction, by: str, image: Image, publication: Publication, ruled: Verdict
 ) -> None:
     state = publication.state
     await tell(
@@ -208,7 +215,7 @@ async def _tell(
         image,
         publication=publication.id,
         audience=publication.audience,
-        by=principal.actor,
+        by=by,
         decision=ruled.decision,
         reason_code=ruled.reason_code,
     )
