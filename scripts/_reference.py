@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from _reference_http import flowing, routes
+from _reference_policy import policy
 from _reference_providers import providers
 from pydantic import SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -128,7 +129,7 @@ def _value(parameter: Any) -> str:
 
 WRITERS: dict[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings, "errors.md": errors, "events.md": events, "cli.md": commands, "http.md": routes,
-    "providers.md": providers,
+    "providers.md": providers, "policy.md": policy,
 }  # fmt: skip
 
 

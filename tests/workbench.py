@@ -125,7 +125,8 @@ class Bench:
 
 
 def configure(data: Path, **settings: Any) -> Settings:
-    """Settings without an engine: the scripted provider is put in by the test."""
+    """Settings without an engine and without networks: the scripted provider is put in by the test."""
+    settings.setdefault("image_classifiers", False)
     return Settings(
         data=data,
         providers=(),

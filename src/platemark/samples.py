@@ -10,12 +10,18 @@ from platemark.core.attempt import Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.event import Event, EventType
 from platemark.core.generation import Generation, Hop, IdempotencyKey, Input, Parameters, PromptText, Warning
+from platemark.core.hashlist import HashEntry, HashImport, HashList
+from platemark.core.hold import Hold
 from platemark.core.ids import Prefix, uuid7_hex
 from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.inspection import Confidence, Finding, Inspection
-from platemark.core.moderation import Review, Signal, Verdict
+from platemark.core.moderation import Signal, Verdict
 from platemark.core.money import Cost, Usage
+from platemark.core.policy import Policy
 from platemark.core.project import ApiKey, Person, Project
+from platemark.core.review import Decision, Reveal, Review, ReviewerChoice, ReviewNote
+from platemark.core.takedown import Takedown, TakedownImage
+from platemark.core.upload import Upload, UploadPiece
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 _ticks = count(int(NOW.timestamp() * 1000))
@@ -183,20 +189,139 @@ def sample_nouns(project: str) -> list[Noun]:
         image,
         Blob(id=f"{project}/{digest}", project=project, sha256=digest, size=2**33, media_type="a", created_at=NOW),
         Fingerprint(id=image.id, project=project, sha256=digest, pdq="0f" * 32, quality=100),
-        Review(
-            id=fresh_id("rev"),
-            **where,
-            image=image.id,
-            verdict=verdict.id,
-            state="pending",
-            reason_code="violence",
-            created_at=NOW,
-            expires_at=NOW + timedelta(hours=72),
-        ),
         verdict,
         inspection,
+        Policy(
+            id=fresh_id("pol"),
+            project=project,
+            state="draft",
+            content="version: mine\n",
+            author="key_1",
+            approver="key_2",
+            note="for the elections",
+            created_at=NOW,
+            changed_at=NOW,
+        ),
     )
-    return list(nouns)
+    return [*nouns, *_reviewed(project, image, verdict.id), *_kept(project, image.id, text.id), *_known()]
+
+
+def _reviewed(project: str, image: Image, verdict: str) -> list[Noun]:
+    """A case with everything that people leave at it."""
+    review = Review(
+        id=fresh_id("rev"),
+        project=project,
+        generation=image.generation,
+        image=image.id,
+        verdict=verdict,
+        state="pending",
+        reason_code="violence",
+        place="199 2026",
+        barred=("per_1",),
+        created_at=NOW,
+        due_at=NOW + timedelta(hours=24),
+        expires_at=NOW + timedelta(hours=72),
+    )
+    decision = Decision(
+        id=fresh_id("dec"),
+        project=project,
+        review=review.id,
+        by="per_1",
+        key="key_1",
+        action="approve",
+        reason_code="NO_VIOLATION",
+        note="nte_1",
+        decided_at=NOW,
+        effective_at=NOW + timedelta(seconds=60),
+    )
+    said: dict[str, Any] = {"project": project, "review": review.id, "by": "per_1"}
+    return [
+        review,
+        decision,
+        ReviewNote(id=fresh_id("nte"), **said, salt="5a" * 16, body="a", created_at=NOW),
+        Reveal(id=fresh_id("rvl"), **said, image=image.id, reason_code="GORE", severe=True, at=NOW),
+        ReviewerChoice(id=f"{project}/per_1", project=project, by="per_1", opted_out=("GORE",), changed_at=NOW),
+    ]
+
+
+def _kept(project: str, image: str, text: str) -> list[Noun]:
+    """A hold, a notice with its picture, and an upload."""
+    notice = Takedown(
+        id=fresh_id("tdn"),
+        project=project,
+        kind="intimate_image",
+        state="received",
+        statement=text,
+        statement_sha256="ab" * 32,
+        created_by="key_1",
+        created_at=NOW,
+        due_at=NOW + timedelta(hours=48),
+        warn_at=NOW + timedelta(hours=36),
+    )
+    return [
+        TakedownImage(id=fresh_id("tdi"), project=project, takedown=notice.id, image=image, how="near", distance=12),
+        notice,
+        Hold(
+            id=fresh_id("hld"),
+            project=project,
+            image=image,
+            reason_code="litigation",
+            created_by="per_1",
+            created_at=NOW,
+            until=NOW + timedelta(days=90),
+        ),
+        Upload(
+            id=fresh_id("upl"),
+            project=project,
+            key="key_1",
+            state="receiving",
+            sha256="cd" * 32,
+            size=9,
+            received=4,
+            pieces=(UploadPiece(key="ef" * 32, size=4),),
+            text=text,
+            tags={"campaign": "spring"},
+            created_at=NOW,
+            expires_at=NOW + timedelta(days=1),
+        ),
+    ]
+
+
+def _known() -> list[Noun]:
+    """A list of known pictures, a file that was read into it, and a hash."""
+    known = HashList(
+        id=fresh_id("hls"),
+        name="takedowns",
+        source="our notices",
+        purpose="takedown",
+        action="block",
+        reason_code="KNOWN_HASH_MATCH",
+        kinds=("pdq", "sha256"),
+        state="active",
+        version=2,
+        entries=1,
+        created_by="per_1",
+        created_at=NOW,
+        changed_at=NOW,
+    )
+    batch = HashImport(
+        id=fresh_id("him"),
+        list=known.id,
+        state="confirmed",
+        sha256="ab" * 32,
+        replaces=False,
+        signed="sha256",
+        rows=1,
+        added=1,
+        proposed_by="per_1",
+        confirmed_by="per_2",
+        created_at=NOW,
+        decided_at=NOW,
+    )
+    entry = HashEntry(
+        id=fresh_id("hen"), list=known.id, batch=batch.id, kind="pdq", hash="0f" * 32, status="active", added_at=NOW
+    )
+    return [known, batch, entry]
 
 
 def sample_event(project: str, type: EventType, generation: str | None = None, **data: Any) -> Event:

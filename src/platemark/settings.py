@@ -4,12 +4,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 RoleName = Literal["all", "api", "worker", "engine"]
 # Bumped by hand when workflows change so that running ones could not go on (docs/explanation/jobs.md).
-CONTRACT_VERSION = "1"
+CONTRACT_VERSION = "2"
 
 
 # Beside platemark.toml, and written by `platemark models add` alone.
@@ -102,6 +111,29 @@ class HostedProvider(BaseModel):
     total_seconds: Annotated[float, Field(gt=0)] = 300.0
 
 
+# `never` stands for no end, because neither TOML nor an environment variable can say nothing.
+_Span = Annotated[timedelta | None, BeforeValidator(lambda value: None if value == "never" else value)]
+class RemoteDetector(BaseModel):
+    """One moderation service of somebody else. Texts and pictures leave this machine for it.
+
+    `kind`: openai_moderation, azure_content_safety, sightengine or hive, where its name is another. `keys`: references;
+    sightengine needs two, user and secret. `base_url`: another address than the public one; azure_content_safety needs
+    its endpoint here. `texts`, `images`: what it is asked about. `models`: which models, where the vendor has several.
+    `timeout_seconds`: for one answer, retries included.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["openai_moderation", "azure_content_safety", "sightengine", "hive"] | None = None
+    keys: tuple[Annotated[str, Field(pattern=r"^(env|file|exec):.+")], ...] = ()
+    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    texts: bool = True
+    images: bool = True
+    models: tuple[Annotated[str, Field(pattern=r"^[\w.-]{1,80}$")], ...] = ()
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
+
+
+_DetectorName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 LocalModels = Annotated[dict[_ModelName, LocalModel], AfterValidator(_have_places)]
 
 
@@ -213,6 +245,43 @@ class Settings(BaseSettings):
     review_expires_after: Annotated[timedelta, Field(description="A case that nobody decided by then expires.")] = (
         timedelta(hours=72)
     )
+    review_sla: Annotated[
+        dict[str, timedelta],
+        Field(description="How soon people decide: by reason code, by audience:NAME, or default; adds to ours."),
+    ] = {}
+    review_undo: Annotated[timedelta, Field(description="For how long a reviewer may undo a decision.")] = timedelta(
+        seconds=60
+    )
+    review_sample: Annotated[
+        float, Field(ge=0, le=1, description="Share of decisions that a second person looks at without knowing them.")
+    ] = 0.05
+    review_reveals_per_hour: Annotated[
+        int, Field(ge=1, description="Severe pictures that one person may unveil in an hour.")
+    ] = 30
+    review_reveals_per_shift: Annotated[
+        int, Field(ge=1, description="Severe pictures that one person may unveil in eight hours.")
+    ] = 120
+    review_break: Annotated[timedelta, Field(description="The break that follows on too many of them.")] = timedelta(
+        minutes=15
+    )
+    upload_expires_after: Annotated[
+        timedelta, Field(description="An upload in pieces that was not finished by then is given up.")
+    ] = timedelta(hours=24)
+    keep_rejected: Annotated[_Span, Field(description="How long blocked pictures are kept; never: for good.")] = (
+        timedelta(days=30)
+    )
+    keep_drafts: Annotated[
+        _Span, Field(description="How long pictures that were never published are kept; never: for good.")
+    ] = None
+    keep_responses: Annotated[
+        _Span, Field(description="How long the answers of providers are kept in records; never: for good.")
+    ] = None
+    keep_texts: Annotated[
+        _Span, Field(description="After how long prompts and the words of uploads are erased; or never.")
+    ] = None
+    keep_reveals: Annotated[
+        _Span, Field(description="How long it is kept who was shown which picture in review; never: for good.")
+    ] = timedelta(days=365)
     url_lifetime: Annotated[timedelta, Field(description="How long an image URL is valid.")] = timedelta(minutes=15)
 
     max_body_bytes: Annotated[int, Field(ge=1024, description="Largest request body.")] = 48 * 1024 * 1024
@@ -227,7 +296,26 @@ class Settings(BaseSettings):
     ] = 20.0
     allowed_hosts: Annotated[tuple[str, ...], Field(description="Private hosts that URLs in requests may name.")] = ()
 
+    image_classifiers: Annotated[
+        bool, Field(description="Look at pictures with the image classifiers; without, records say not evaluated.")
+    ] = True
+    moderation_workers: Annotated[
+        int, Field(ge=1, le=64, description="Processes that decode and classify pictures, of one core each.")
+    ] = 2
+    hash_list_seconds: Annotated[
+        float, Field(ge=0, le=300, description="How old the detector's view of the hash lists may be.")
+    ] = 3.0
+    hash_list_key: Annotated[
+        SecretStr | None, Field(description="Shared with whoever signs hash list files by HMAC-SHA-256.")
+    ] = None
     lexicon: Annotated[Path | None, Field(description="A lexicon file of your own beside the built-in one.")] = None
+    remote_detectors: Annotated[
+        dict[_DetectorName, RemoteDetector],
+        Field(
+            description="Moderation services of others by name, none by default: kind, keys, base_url, texts, images, "
+            "models, timeout_seconds."
+        ),
+    ] = {}
     policy: Annotated[Path | None, Field(description="A policy file in place of the built-in one.")] = None
     signing_certificate: Annotated[
         Path | None, Field(description="PEM chain for C2PA signing; a development certificate when unset.")

@@ -25,6 +25,11 @@ RUN_SECONDS = Histogram(
     "platemark_run_seconds", "From started to finished.", ["model"], buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 120, 600)
 )
 IMAGES = Counter("platemark_images_total", "Images stored.", ["origin", "moderation_state"])
+REVIEW_DECISIONS = Counter("platemark_review_decisions_total", "Decisions of reviewers.", ["action", "reason_code"])
+REVIEW_BREACHES = Counter("platemark_review_breaches_total", "Cases not decided when they were due.", ["reason_code"])
+TAKEDOWNS = Counter("platemark_takedowns_total", "Takedown notices that came to a state.", ["kind", "state"])
+TAKEDOWNS_BREACHED = Counter("platemark_takedowns_breached_total", "Takedown notices not decided in time.", ["kind"])
+PURGED = Counter("platemark_purged_total", "What was deleted because its time was over.", ["what"])
 RUNNING = Gauge("platemark_running", "Calls to providers in progress in this process.", ["provider"])
 STREAMS = Gauge("platemark_event_streams", "Open event streams.")
 ENGINE_BATCH = Histogram(

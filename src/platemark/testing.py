@@ -10,7 +10,7 @@ import anyio
 
 from platemark.core.audit import verify
 from platemark.core.base import Noun
-from platemark.core.errors import Conflict, InvalidRequest, NotFound, PlatemarkError
+from platemark.core.errors import Conflict, InvalidRequest, NotFound, PlatemarkError, TooLarge
 from platemark.core.event import Event
 from platemark.core.generation import Generation, IdempotencyKey, Parameters
 from platemark.core.image import Blob, Image
@@ -22,7 +22,28 @@ from platemark.core.updates import Charged, Order, Picture
 from platemark.imaging.decode import inspect_bytes
 from platemark.imaging.sources import as_png, open_source
 from platemark.samples import NOW, fresh_id, sample_blob, sample_event, sample_generation, sample_nouns
+from platemark.simulate.detector_contract import (
+    IMAGE_DETECTOR_CHECKS,
+    TEXT_DETECTOR_CHECKS,
+    exercise_image_detector,
+    exercise_text_detector,
+    unseen,
+)
 from platemark.simulate.scripted import plain_png
+
+__all__ = [
+    "BLOBS_CHECKS",
+    "IMAGE_DETECTOR_CHECKS",
+    "PROVIDER_CHECKS",
+    "STORE_CHECKS",
+    "TEXT_DETECTOR_CHECKS",
+    "exercise_blobs",
+    "exercise_image_detector",
+    "exercise_provider",
+    "exercise_store",
+    "exercise_text_detector",
+    "unseen",
+]
 
 
 async def exercise_store(open_store: Callable[[], AbstractAsyncContextManager[Store]]) -> None:
@@ -174,6 +195,44 @@ async def store_pages(store: Store) -> None:
         await _raises(InvalidRequest, listed(Query(project, cursor=garbage)))
 
 
+async def store_counts(store: Store) -> None:
+    """Rows by the values of their fields, the most first; by days of UTC; and never with those of another project."""
+    project, other = fresh_id("prj"), fresh_id("prj")
+    (one,) = [noun for noun in sample_nouns(project) if isinstance(noun, Verdict)][:1]
+    # A day's last second in UTC is the next day further east.
+    days = [NOW.replace(hour=23, minute=59, second=59), NOW.replace(hour=0, minute=0, second=0) + timedelta(days=1)]
+    made = [
+        one.model_copy(update={"id": fresh_id("vdt"), "generation": None, "image": None, **changes})
+        for changes in (
+            {"reason_code": "GORE", "audience": "news", "decision": "block", "created_at": days[0]},
+            {"reason_code": "GORE", "audience": "news", "decision": "block", "created_at": days[0]},
+            {"reason_code": "GORE", "audience": None, "decision": "block", "created_at": days[1]},
+            {"reason_code": None, "audience": None, "decision": "allow", "created_at": days[1]},
+            {"reason_code": None, "audience": "=1+1", "decision": "allow", "created_at": days[1]},
+        )
+    ]
+    async with store.transaction() as tx:
+        await tx.add(*made, made[0].model_copy(update={"id": fresh_id("vdt"), "project": other}))
+    first, second = (day.date().isoformat() for day in days)
+    async with store.reading() as read:
+        _same(await read.count_by(Verdict, ("reason_code",), project=project), [(("GORE",), 3), ((None,), 2)])
+        _same(
+            await read.count_by(Verdict, ("reason_code", "audience", "decision"), project=project),
+            [
+                (("GORE", "news", "block"), 2),
+                ((None, None, "allow"), 1),
+                ((None, "=1+1", "allow"), 1),
+                (("GORE", None, "block"), 1),
+            ],
+        )
+        _same(await read.count_by(Verdict, ("day",), project=project), [((second,), 3), ((first,), 2)])
+        _same(await read.count_by(Verdict, ("day",), project=project, until=days[1]), [((first,), 2)])
+        _same(await read.count_by(Verdict, ("day",), project=project, since=days[1]), [((second,), 3)])
+        _same(await read.count_by(Verdict, ("stage",), project=fresh_id("prj")), [])
+        await _raises(TooLarge, read.count_by(Verdict, ("reason_code",), project=project, most=1))
+        await _raises(TypeError, read.count_by(Verdict, ("signals",), project=project))
+
+
 async def store_numbers_events(store: Store) -> None:
     """Numbers grow; a reader gets those after the one that it knows, of its project or generation."""
     project, other = fresh_id("prj"), fresh_id("prj")
@@ -312,6 +371,7 @@ STORE_CHECKS: Sequence[Callable[[Store], Awaitable[None]]] = (
     store_changes_only_what_it_was_shown,
     store_searches,
     store_pages,
+    store_counts,
     store_numbers_events,
     store_chains_facts,
     store_removes,

@@ -6,24 +6,37 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import anyio
 from pydantic import SecretStr
 
 from platemark import telemetry
-from platemark.core.errors import Misconfigured, StorageUnavailable
-from platemark.core.limits import Limits
-from platemark.core.ports import Clock, Fetch, Jobs, Platform, Provider
-from platemark.detectors.absent import absent_detectors
+from platemark.core.errors import Misconfigured, PlatemarkError, StorageUnavailable
+from platemark.core.limits import REVIEW_SLA, Limits, Retention, ReviewLimits
+from platemark.core.ports import Clock, Fetch, ImageDetector, Jobs, Platform, Provider, TextDetector
 from platemark.detectors.blankness import Blankness
+from platemark.detectors.examples import PromptExamples
+from platemark.detectors.hash_lists import HashLists
+from platemark.detectors.image_safety import ImageSafety, switched_off
+from platemark.detectors.language import Language
 from platemark.detectors.lexicon import Lexicon
+from platemark.detectors.names import FiguresAndBrands
+from platemark.detectors.networks import Networks
+from platemark.detectors.onnx import Weights
+from platemark.detectors.pool import Pool, open_pool
+from platemark.detectors.sentences import SentenceModel
+from platemark.detectors.services import Configured, open_remote
+from platemark.engine.models.weights import load_weights, place
+from platemark.flows.hashlists import StoredHashes
 from platemark.flows.projects import first_start
 from platemark.flows.resolve import DEFAULT
 from platemark.jobs.runtime import DurableJobs, Pace
-from platemark.jobs.sweeper import beat, sweep
+from platemark.jobs.sweeper import beat, retain, sweep
 from platemark.net.fetch import fetch
 from platemark.policy.builtin import load_policy
+from platemark.policy.bundles import YamlBundles
 from platemark.provenance.credential import open_provenance
 from platemark.providers.hosted import Hosted, open_hosted
 from platemark.providers.http import Deadlines
@@ -59,7 +72,7 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
             dead = settings.worker_dead_seconds
             beating = beat(jobs, database, platform, dead, partial(_share_contracts, platform.providers))
             sweeping = sweep(jobs, database, platform, settings.sweep_seconds, dead)
-            await stack.enter_async_context(_background(beating, sweeping))
+            await stack.enter_async_context(_background(beating, sweeping, retain(database, platform), _warm(platform)))
         yield platform
 
 
@@ -87,6 +100,8 @@ async def _open(settings: Settings, jobs: Jobs, change: Change) -> AsyncGenerato
 
 async def _platform(settings: Settings, stack: AsyncExitStack, database: Database, jobs: Jobs) -> Platform:
     clock = SystemClock()
+    pool = await stack.enter_async_context(open_pool(settings.moderation_workers))
+    remote_texts, remote_images = await _remote_detectors(settings, stack, clock)
     return Platform(
         clock=clock,
         ids=SystemIds(clock),
@@ -98,16 +113,77 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         budget=OpenBudget(),
         providers=await _providers(settings, stack, clock),
         aliases=aliases(settings),
-        text_detectors=(await anyio.to_thread.run_sync(Lexicon.load, settings.lexicon), *absent_detectors("text")),
+        text_detectors=(*await anyio.to_thread.run_sync(open_text_detectors, settings), *remote_texts),
         image_detectors=(
-            Blankness(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-            *absent_detectors("image"),
+            *await anyio.to_thread.run_sync(_image_detectors, settings, pool),
+            _hash_lists(settings, database, clock),
+            *remote_images,
         ),
         policy=await anyio.to_thread.run_sync(load_policy, settings.policy),
+        bundles=YamlBundles(),
         provenance=await open_provenance(settings),
         limits=limits(settings),
         url_secret=await anyio.to_thread.run_sync(_url_secret, settings.data),
     )
+
+
+def open_text_detectors(settings: Settings) -> tuple[TextDetector, ...]:
+    """What reads prompts. Blocks. Raises Misconfigured naming file, line and field of what it cannot read."""
+    lexicon = Lexicon.load(settings.lexicon)
+    return lexicon, FiguresAndBrands.load(), PromptExamples.load(sentence_model(settings)), Language()
+
+
+def sentence_model(settings: Settings) -> SentenceModel:
+    """Where the weights of the sentence model lie, or will."""
+    network, tokenizer = (
+        moderation_weights(f"moderation/{name}", settings.cache) for name in ("minilm", "minilm-tokenizer")
+    )
+    return SentenceModel(network, tokenizer)
+
+
+def _image_detectors(settings: Settings, pool: Pool) -> tuple[ImageDetector, ...]:
+    """What looks at pixels; the classifiers also tell whether there is a picture at all."""
+    bounds = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
+    if not settings.image_classifiers:
+        return Blankness(**bounds), switched_off()
+    return (ImageSafety.in_pool(pool, image_networks(settings.cache), **bounds),)
+
+
+def _hash_lists(settings: Settings, database: Database, clock: Clock) -> HashLists:
+    bounds = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
+    return HashLists(StoredHashes(database), clock.monotonic, seconds=settings.hash_list_seconds, **bounds)
+
+
+def image_networks(cache: Path) -> Networks:
+    """Where the weights of the image classifiers lie, or will."""
+    return Networks(
+        moderation_weights("moderation/safety-classifier", cache), moderation_weights("moderation/open-nsfw", cache)
+    )
+
+
+def moderation_weights(name: str, cache: Path) -> Weights:
+    """An entry of `weights.toml`, as detectors take it."""
+    weight = next(weight for weight in load_weights() if weight.name == name)
+    return Weights(weight.name, place(weight, cache), weight.sha256)
+
+
+@runtime_checkable
+class _Warmed(Protocol):
+    """A detector that loads something large before it can look."""
+
+    name: str
+
+    async def warm(self) -> None: ...
+
+
+async def _warm(platform: Platform) -> None:
+    """Load what detectors need, one after the other into one worker, beside the start of everything else."""
+    for detector in (*platform.text_detectors, *platform.image_detectors):
+        if isinstance(detector, _Warmed):
+            try:
+                await detector.warm()
+            except PlatemarkError as error:
+                log.warning("detector.cold", detector=detector.name, reason=error.detail)
 
 
 async def _providers(settings: Settings, stack: AsyncExitStack, clock: Clock) -> Mapping[str, Provider]:
@@ -121,6 +197,21 @@ async def _providers(settings: Settings, stack: AsyncExitStack, clock: Clock) ->
         else:
             found[name] = await stack.enter_async_context(_hosted(name, settings, clock))
     return found
+
+
+async def _remote_detectors(
+    settings: Settings, stack: AsyncExitStack, clock: SystemClock
+) -> tuple[list[TextDetector], list[ImageDetector]]:
+    """Moderation services of others, where any are configured."""
+    texts, images = list[TextDetector](), list[ImageDetector]()
+    for name, said in settings.remote_detectors.items():
+        configured = Configured(said.kind or name, said.keys, said.base_url, said.models, said.timeout_seconds)
+        fraction = SystemIds(clock).fraction
+        opened = open_remote(name, configured, clock=clock, fraction=fraction, limits=limits(settings))
+        remote = await stack.enter_async_context(opened)
+        texts += [remote.texts] if said.texts else []
+        images += [remote.images] if said.images else []
+    return texts, images
 
 
 def open_provider(name: str, settings: Settings) -> AbstractAsyncContextManager[Remote]:
@@ -200,7 +291,23 @@ def limits(settings: Settings) -> Limits:
         attempt_timeout=settings.attempt_timeout,
         start_within=settings.start_within,
         review_expires_after=settings.review_expires_after,
+        reviews=ReviewLimits(
+            sla={**REVIEW_SLA, **settings.review_sla},
+            undo=settings.review_undo,
+            sample=settings.review_sample,
+            reveals_per_hour=settings.review_reveals_per_hour,
+            reveals_per_shift=settings.review_reveals_per_shift,
+            pause=settings.review_break,
+        ),
         url_lifetime=settings.url_lifetime,
+        upload_expires_after=settings.upload_expires_after,
+        retention=Retention(
+            rejected=settings.keep_rejected,
+            drafts=settings.keep_drafts,
+            responses=settings.keep_responses,
+            texts=settings.keep_texts,
+            reveals=settings.keep_reveals,
+        ),
         max_image_bytes=settings.max_image_bytes,
         max_pixels=settings.max_pixels,
     )

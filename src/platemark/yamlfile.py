@@ -60,6 +60,12 @@ def refusal(text: str, location: Sequence[int | str], problem: str, *, where: st
     return Misconfigured(f"{where}, line {line}, {_field(location)}: {problem}.")
 
 
+def locator(text: str) -> Callable[[Sequence[int | str]], tuple[int, str]]:
+    """What gives line and field of a location in a text that `read_yaml` could read."""
+    root = _compose(text)
+    return lambda location: (_line(root, location), _field(location))
+
+
 def _compose(text: str) -> yaml.Node | None:
     depth = 0
     parse: Callable[..., Iterator[yaml.Event]] = yaml.parse  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from platemark.client import admin, aio, sync
+from platemark.client import admin, aio, hash_lists, keeping, people, policies, publications, reviews, sync
 
 PAIRS = [
     (sync.Client, aio.AsyncClient),
@@ -13,8 +13,16 @@ PAIRS = [
     (sync.Generations, aio.AsyncGenerations),
     (sync.Images, aio.AsyncImages),
     (admin.Keys, admin.AsyncKeys),
+    (people.People, people.AsyncPeople),
+    (reviews.Reviews, reviews.AsyncReviews),
+    (hash_lists.HashLists, hash_lists.AsyncHashLists),
+    (publications.Publications, publications.AsyncPublications),
     (admin.Projects, admin.AsyncProjects),
     (admin.Audit, admin.AsyncAudit),
+    (keeping.Holds, keeping.AsyncHolds),
+    (keeping.Takedowns, keeping.AsyncTakedowns),
+    (keeping.Retention, keeping.AsyncRetention),
+    (policies.Policies, policies.AsyncPolicies),
 ]
 NOT_AWAITED = {"base_url", "images", "events"}
 

@@ -3,7 +3,6 @@ from PIL import Image
 
 from pictures import encoded, house
 from platemark.core.moderation import Signal
-from platemark.detectors.absent import absent_detectors
 from platemark.detectors.blankness import Blankness
 
 
@@ -44,12 +43,3 @@ async def test_what_cannot_be_decoded_within_bounds_was_not_evaluated(detector: 
     assert not signal.evaluated
     assert signal.score is None
     assert signal.evidence["reason"]
-
-
-async def test_absent_detectors_say_that_nobody_looked() -> None:
-    text = [signal for detector in absent_detectors("text") for signal in await detector.look({"prompt": "a house"})]
-    image = [signal for detector in absent_detectors("image") for signal in await detector.look(b"")]
-    assert [signal.detector for signal in (*text, *image)] == ["prompt_examples", "image_safety", "hash_list"]
-    for signal in (*text, *image):
-        assert (signal.evaluated, signal.score) == (False, None)
-        assert signal.evidence["reason"]

@@ -8,6 +8,7 @@ import pytest
 from platemark.core.errors import Gone, InvalidImage, NotAllowed, NotFound, TooLarge, Unauthenticated
 from platemark.core.image import Blob, Image, Publication
 from platemark.flows import content
+from platemark.flows.delete import delete
 from platemark.flows.record import image_record
 from platemark.flows.upload import upload
 from platemark.simulate.scripted import plain_png
@@ -84,16 +85,16 @@ async def test_p6_held_and_blocked_images_give_no_bytes(bench: Bench, state: str
 async def test_p9_another_project_finds_nothing(bench: Bench) -> None:
     image = await only_image(bench)
     stranger = await bench.stranger()
-    for act in (content.read, content.delete, image_record):
+    for act in (content.read, delete, image_record):
         with pytest.raises(NotFound):
             await act(bench.platform, stranger, image.id)
 
 
 async def test_p8_deleting_an_image_keeps_its_record(bench: Bench) -> None:
     image = await only_image(bench)
-    deleted = await content.delete(bench.platform, bench.caller, image.id)
+    deleted = await delete(bench.platform, bench.caller, image.id)
     assert deleted.deleted_at is not None
-    assert await content.delete(bench.platform, bench.caller, image.id) == deleted
+    assert await delete(bench.platform, bench.caller, image.id) == deleted
     with pytest.raises(Gone):
         await content.read(bench.platform, bench.caller, image.id)
     assert not await bench.platform.blobs.exists(f"{image.project}/{image.sha256}")
@@ -108,9 +109,9 @@ async def test_a_blob_goes_only_with_its_last_image(bench: Bench) -> None:
     first = await upload(bench.platform, bench.caller, data)
     second = await upload(bench.platform, bench.caller, data)
     assert first.sha256 == second.sha256
-    await content.delete(bench.platform, bench.caller, first.id)
+    await delete(bench.platform, bench.caller, first.id)
     assert (await content.read(bench.platform, bench.caller, second.id)).data == data
-    await content.delete(bench.platform, bench.caller, second.id)
+    await delete(bench.platform, bench.caller, second.id)
     async with bench.platform.store.reading() as read:
         assert await read.all(Blob, project=first.project, sha256=first.sha256) == []
 

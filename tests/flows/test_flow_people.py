@@ -16,8 +16,9 @@ from platemark.core.errors import (
     NotFound,
     Unauthenticated,
 )
-from platemark.core.moderation import Review, Verdict
+from platemark.core.moderation import Verdict
 from platemark.core.project import ApiKey, Principal, Project
+from platemark.core.review import Review
 from platemark.flows import audit, keys, upkeep
 from platemark.flows.erase import erase_text
 from platemark.flows.note import open_review

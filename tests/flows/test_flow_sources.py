@@ -18,13 +18,15 @@ from platemark.core.generation import Generation
 from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.inspection import Inspection
 from platemark.core.model import Model
-from platemark.core.moderation import Review, Signal, Verdict
+from platemark.core.moderation import Signal, Verdict
 from platemark.core.ports import Query
 from platemark.core.project import Principal
 from platemark.core.request import GenerationRequest
+from platemark.core.review import Review
 from platemark.core.updates import Order
 from platemark.flows import content, look, upkeep
 from platemark.flows.accept import accept
+from platemark.flows.delete import delete
 from platemark.flows.develop import COMPOSITE_SOURCE
 from platemark.flows.record import generation_record, image_record
 from platemark.flows.retry import retry
@@ -236,7 +238,7 @@ async def test_p6_a_draft_of_the_project_may_be_a_source(bench: Bench) -> None:
 async def test_p6_images_that_give_no_bytes_are_no_sources(bench: Bench) -> None:
     (foreign,) = [await upload(bench.platform, await bench.stranger(), HOUSE)]
     deleted = await upload(bench.platform, bench.caller, encoded(house(32)))
-    await content.delete(bench.platform, bench.caller, deleted.id)
+    await delete(bench.platform, bench.caller, deleted.id)
     shown = encoded(house(40))
     bench.change(image_detectors=(Judge(0.6, len(shown)),))
     withheld = await upload(bench.platform, bench.caller, shown)
@@ -403,7 +405,7 @@ async def test_p2_many_at_once_with_one_key_store_one_source(bench: Bench) -> No
 
 async def test_a_source_that_was_deleted_before_the_drawing_ends_it_and_costs_nothing(bench: Bench) -> None:
     asked = await bench.ask(model=STUDIO, files=(HOUSE,), operation="upscale", image=as_part(HOUSE))
-    await content.delete(bench.platform, bench.caller, asked.inputs[0].image)
+    await delete(bench.platform, bench.caller, asked.inputs[0].image)
     made = await bench.run(asked)
     assert made.status == "failed"
     assert made.error is not None

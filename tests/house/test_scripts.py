@@ -59,14 +59,32 @@ def test_a_machine_without_python_is_told_what_to_install(checkout: Path, tmp_pa
 
 
 def test_what_is_installed_is_not_installed_again(checkout: Path) -> None:
+    venv = _pretend_installed(checkout)
+    done = ready(checkout, "demo")
+    assert done.stdout.strip() == str(venv.resolve())
+    assert done.stderr == ""
+
+
+def test_networks_of_moderation_are_asked_for_once(checkout: Path, tmp_path: Path) -> None:
+    source = checkout / "src" / "platemark"
+    source.mkdir(parents=True)
+    shutil.copy(ROOT / "src" / "platemark" / "weights.toml", source)
+    _pretend_installed(checkout)
+    empty = {"PLATEMARK_CACHE": str(tmp_path / "cache")}
+
+    first, second = ready(checkout, "demo", **empty), ready(checkout, "demo", **empty)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "fetching the networks of moderation" in first.stderr
+    assert second.stderr == ""
+
+
+def _pretend_installed(checkout: Path) -> Path:
     venv = checkout / ".venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to("/bin/true")
     stamp = f'{{ printf "%s\\n" "{checkout.resolve()}" && cat "{checkout}/pyproject.toml"; }} | cksum'
     (venv / ".installed-dev").write_text(subprocess.check_output(["sh", "-c", stamp], text=True))
-    done = ready(checkout, "demo")
-    assert done.stdout.strip() == str(venv.resolve())
-    assert done.stderr == ""
+    return venv
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:

@@ -86,6 +86,27 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("boundary", [each for each in BOUNDARIES if each not in {"submitting", "submitted", "seal"}])
+def test_p1_p2_killed_in_pass_through(tmp_path: Path, boundary: str) -> None:
+    base: dict[str, Any] = {"data": str(tmp_path / "data"), "profile": "pass_through"}
+    code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
+    assert code == -signal.SIGKILL, f"the fuse at {boundary} never burned"
+    (id,) = accepted_ids(tmp_path, facts, base)
+    code, facts = run({**base, "finish": [id]})
+    assert code == 0
+    (found,) = [fact for fact in facts if fact.get("id") == id]
+    assert (found["status"], found["stored"], found["publications"]) == ("succeeded", [True], 1), found
+    (record,) = found["records"]
+    assert record["image"]["moderation_state"] == "not_evaluated"
+    assert record["image"]["sha256"] == record["image"]["original_sha256"]
+    assert (record["credential"]["state"], record["chain"]["verified"]) == ("off", True)
+    assert found["attempts"].count("succeeded") == 1
+    interrupted = boundary in {"update", "put:1"}
+    calls = Path(base["data"], "ledger").read_text().splitlines()
+    assert len(calls) == (2 if interrupted and found["attempts"].count("unknown") else 1)
+
+
+@pytest.mark.timeout(240)
 # Its bytes are stored and no row names them; written down, not submitted; in the middle of the provider's answer.
 @pytest.mark.parametrize("boundary", ["put:1", "generation.accepted", "update"])
 def test_p1_p2_killed_with_a_source_it_goes_on_from_the_same_one(tmp_path: Path, boundary: str) -> None:

@@ -1,7 +1,7 @@
 """A real process that works on generations and dies at a chosen moment. Run as `python victim.py PLAN`, PLAN in JSON.
 
-`accept`: how many generations to accept. `sourced`: each starts from a picture. `routed`: to a route whose first model
-always fails. `finish`: ids to wait for. `die`: where
+`accept`: how many generations to accept. `profile`: of their project. `sourced`: each
+starts from a picture. `routed`: to a route whose first model always fails. `finish`: ids to wait for. `die`: where
 to send SIGKILL to itself, the type of the event that was committed last, `attempt.sent`, `submitting`, `submitted`,
 `update`, `put:N`, `seal`.
 Prints one JSON line per fact.
@@ -39,6 +39,7 @@ from platemark.core.request import PART, GenerationRequest
 from platemark.core.updates import Order, Update
 from platemark.flows.accept import accept
 from platemark.flows.keys import authenticate
+from platemark.flows.projects import set_profile
 from platemark.flows.record import image_record
 from platemark.flows.wait import wait
 from platemark.settings import Settings
@@ -85,7 +86,7 @@ class Watched:
         return getattr(self._inner, name)
 
 
-@dataclass
+@dataclass(eq=False)
 class DyingStore:
     inner: Store
     fuse: Fuse
@@ -240,10 +241,13 @@ async def main(plan: dict[str, Any]) -> None:
         admin_key=SecretStr("kill-tests-admin-key"),
         log_level="warning",
         executor_id=plan.get("executor_id"),
+        image_classifiers=False,
     )
     fuse = Fuse(plan.get("die", "nowhere"))
     async with open_platform(settings, change=lambda platform: arm(plan, fuse, platform)) as platform:
         caller = await authenticate(platform, "kill-tests-admin-key")
+        if profile := plan.get("profile"):
+            await set_profile(platform, caller, caller.project, profile)
         for number in range(plan.get("accept", 0)):
             request, parts = asked(f"a red house, number {number}", plan)
             accepted = await accept(platform, caller, request, parts=parts, idempotency_key=f"kill-{number}")

@@ -13,6 +13,7 @@ from platemark.core.errors import Gone, NotAllowed, NotFound
 from platemark.core.image import Image
 from platemark.core.ports import Claim
 from platemark.flows import content
+from platemark.flows.delete import delete
 from platemark.flows.develop import AI_SOURCE
 from platemark.providers.remote import Remote
 from platemark.simulate.pictures import striped
@@ -34,7 +35,7 @@ async def test_the_vendors_bytes_stay_beside_the_image_and_go_with_it(tmp_path: 
         assert hashlib.sha256(kept.data).hexdigest() == first.original_sha256 != first.sha256
         # The temporary copies are gone: two images, two originals.
         assert stored(tmp_path) == {each for image in (first, second) for each in (image.sha256, image.original_sha256)}
-        await content.delete(bench.platform, bench.caller, first.id)
+        await delete(bench.platform, bench.caller, first.id)
         with pytest.raises(Gone):
             await content.read_original(bench.platform, bench.caller, first.id)
     assert stored(tmp_path) == {second.sha256, second.original_sha256}
@@ -44,7 +45,7 @@ async def test_an_original_that_two_images_share_outlives_the_first(tmp_path: Pa
     async with bench_with_stability(tmp_path) as (bench, _):
         images = [(await bench.images(await bench.make(model="stability/core", seed=7)))[0] for _ in range(2)]
         assert images[0].original_sha256 == images[1].original_sha256
-        await content.delete(bench.platform, bench.caller, images[0].id)
+        await delete(bench.platform, bench.caller, images[0].id)
         kept = await content.read_original(bench.platform, bench.caller, images[1].id)
     assert kept.sha256 == images[1].original_sha256
 

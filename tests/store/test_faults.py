@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from platemark.core.errors import Conflict, DatabaseUnavailable, InvalidRequest, StorageFull
 from platemark.core.generation import Generation
-from platemark.core.moderation import Review
 from platemark.core.project import Project
+from platemark.core.review import Review
 from platemark.samples import NOW, sample_event, sample_generation, sample_nouns
 from platemark.store.connections import POOL
 from platemark.store.database import Database

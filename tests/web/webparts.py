@@ -18,11 +18,13 @@ from platemark.core.generation import Generation
 from platemark.core.inspection import Finding
 from platemark.core.limits import Limits
 from platemark.core.moderation import Ruling, Signal, strictest
+from platemark.core.policy import Reason
 from platemark.core.ports import Circumstances, Claim, Platform
 from platemark.core.project import ApiKey, Principal, Project
 from platemark.flows import generate
 from platemark.flows.keys import hash_secret
 from platemark.flows.resolve import DEFAULT
+from platemark.policy.bundles import YamlBundles
 from platemark.settings import Settings
 from platemark.simulate.scripted import Scripted
 from platemark.store.database import Database
@@ -32,7 +34,17 @@ from platemark.web.app import create_app
 from platemark.web.auth import Call
 from platemark.web.stopping import Stopping
 
-ALL = ("images:read", "images:write", "roles:assert", "reviews:decide", "audit:read", "keys:manage", "projects:manage")
+ALL = (
+    "images:read",
+    "images:write",
+    "roles:assert",
+    "reviews:decide",
+    "audit:read",
+    "keys:manage",
+    "projects:manage",
+    "moderation:manage",
+    "policies:manage",
+)
 RULES = {"weapon": "block", "doubtful": "review"}
 
 
@@ -100,6 +112,12 @@ class Rules:
         hits: list[Any] = [RULES[signal.category] for signal in signals if signal.category in RULES]
         code = next((f"word_{signal.category}" for signal in signals), None)
         return Ruling(decision=strictest(*hits), reason_code=code if hits else None, policy_version="test")
+
+    def explain(self, signals: Sequence[Signal], circumstances: Circumstances) -> tuple[Reason, ...]:
+        return tuple(
+            Reason(rule=one.category, decision="review", reason_code=f"word_{one.category}", signals=(one,))
+            for one in signals
+        )
 
 
 class Plain:
@@ -250,6 +268,7 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
             text_detectors=(Words(),),
             image_detectors=(),
             policy=Rules(),
+            bundles=YamlBundles(),
             provenance=Plain(),
             limits=Limits(
                 retry_base_seconds=0.001, retry_cap_seconds=0.001, max_image_bytes=configured.max_image_bytes

@@ -62,7 +62,7 @@ def _look(settings: "Settings") -> Iterator[Finding]:
     yield _guarded("image store", lambda: _blobs(settings))
     yield from _models(settings)
     yield _guarded("certificate", lambda: _certificate(settings))
-    yield from _checks()
+    yield _guarded("moderation networks", lambda: _networks(settings))
 
 
 def _guarded(part: str, look: Callable[[], Finding]) -> Finding:
@@ -181,10 +181,15 @@ def _certificate(settings: "Settings") -> Finding:
     return Finding("certificate", "note", f"{development_identity(settings.data, now).name}. {_UNTRUSTED}")
 
 
-def _checks() -> Iterator[Finding]:
-    from platemark.detectors.absent import absent_detectors
+def _networks(settings: "Settings") -> Finding:
+    from platemark.engine.models.weights import check, load_weights
 
-    for kind in ("text", "image"):
-        names = [detector.name for detector in absent_detectors(kind)]
-        if names:
-            yield Finding(f"{kind} checks", "note", f"not evaluated, no detector is installed: {', '.join(names)}")
+    wanted = [weight for weight in load_weights() if weight.name.startswith("moderation/")]
+    checked = check(wanted, settings.cache)
+    if lacking := " ".join(one.weight.name for one in checked if one.state != "good"):
+        return Finding(
+            "moderation networks", "note", f"not evaluated without these weights: platemark models pull {lacking}"
+        )
+    if not settings.image_classifiers:
+        return Finding("moderation networks", "note", "there; those for pictures are switched off (image_classifiers)")
+    return Finding("moderation networks", "ok", f"{len(checked)} files are those that were listed")

@@ -41,21 +41,22 @@ def _state(key: "KeyResource", now: datetime) -> str:
 def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may do; repeat it. [default: images:read, images:write]")
+        list[str] | None,
+        typer.Option(help="What it may do; repeat it. [default: images:read, images:write; the role's with --person]"),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never when absent.")] = None,
     project: Annotated[str | None, typer.Option(help="Another project (prj_…).")] = None,
+    person: Annotated[str | None, typer.Option(help="Whose it is: name or id (per_…).")] = None,
     json: Json = False,
     url: Url = None,
     data: Data = None,
 ) -> None:
     """Make a key and print its secret, this once."""
     from platemark.cli import connect
-    from platemark.core.project import DEFAULT_SCOPES
 
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
     with connect.client(url, data) as client:
-        made = client.keys.create(name, scopes=scope or DEFAULT_SCOPES, expires_at=expires, project=project)
+        made = client.keys.create(name, scopes=scope or None, expires_at=expires, project=project, person=person)
     _show_secret(made, json)
 
 

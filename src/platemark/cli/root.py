@@ -6,7 +6,29 @@ from typing import Annotated
 
 import typer
 
-from platemark.cli import audit, doctor, generate, keys, models, projects, providers, record, serve, simulate, verify
+from platemark.cli import (
+    audit,
+    doctor,
+    generate,
+    hash_lists,
+    holds,
+    keys,
+    models,
+    moderate,
+    people,
+    policy,
+    projects,
+    providers,
+    publish,
+    record,
+    report,
+    reviews,
+    serve,
+    simulate,
+    takedowns,
+    upload,
+    verify,
+)
 from platemark.cli.faults import guarded
 
 app = typer.Typer(
@@ -20,12 +42,24 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(generate.generate)
+app.command()(upload.upload)
 app.command()(record.record)
+app.command()(publish.publish)
+app.command()(publish.withdraw)
 app.command()(verify.verify)
+app.command()(moderate.moderate)
+app.add_typer(report.app, name="report")
+app.add_typer(reviews.app, name="reviews")
 app.add_typer(models.app, name="models")
 app.add_typer(providers.app, name="providers")
 app.add_typer(keys.app, name="keys")
+app.add_typer(people.app, name="people")
+app.add_typer(hash_lists.app, name="hash-lists")
 app.add_typer(projects.app, name="projects")
+app.add_typer(policy.app, name="policy")
+app.add_typer(holds.app, name="holds")
+app.add_typer(takedowns.app, name="takedowns")
+app.command()(holds.purge)
 app.add_typer(audit.app, name="audit")
 app.command()(doctor.doctor)
 app.command()(simulate.simulate)

@@ -14,10 +14,18 @@ from platemark.core.resource import KeyResource, ProjectResource
 
 
 def _create_key(
-    server: Server, name: str, scopes: Sequence[str], expires_at: datetime | None, project: str | None
+    server: Server,
+    name: str,
+    scopes: Sequence[str] | None,
+    expires_at: datetime | None,
+    project: str | None,
+    person: str | None,
 ) -> Steps[KeyResource]:
-    given = {"expires_at": expires_at and expires_at.isoformat(), "project": project}
-    body = {"name": name, "scopes": list(scopes), **{field: value for field, value in given.items() if value}}
+    if scopes is None and person is None:
+        scopes = DEFAULT_SCOPES
+    given = {"scopes": scopes and list(scopes), "expires_at": expires_at and expires_at.isoformat()}
+    given |= {"project": project, "person": person}
+    body = {"name": name, **{field: value for field, value in given.items() if value is not None}}
     return nouns.act(server, KeyResource, "/v1/keys", body)
 
 
@@ -57,12 +65,17 @@ class Keys:
         self,
         name: str,
         *,
-        scopes: Sequence[str] = DEFAULT_SCOPES,
+        scopes: Sequence[str] | None = None,
         expires_at: datetime | None = None,
         project: str | None = None,
+        person: str | None = None,
     ) -> KeyResource:
-        """A new key; `secret` is in this answer only. A key cannot give scopes that it does not have itself."""
-        return self._link.run(_create_key(self._link.server, name, scopes, expires_at, project))
+        """A new key; `secret` is in this answer only. A key cannot give scopes that it does not have itself.
+
+        `person`: name or id of whom it belongs to; then no scopes means those of the person's role, else
+        `images:read` and `images:write`.
+        """
+        return self._link.run(_create_key(self._link.server, name, scopes, expires_at, project, person))
 
     def rotate(self, key: str, *, overlap: timedelta = timedelta(hours=24)) -> KeyResource:
         """A successor with the same scopes; the old key works on for `overlap`."""
@@ -87,12 +100,17 @@ class AsyncKeys:
         self,
         name: str,
         *,
-        scopes: Sequence[str] = DEFAULT_SCOPES,
+        scopes: Sequence[str] | None = None,
         expires_at: datetime | None = None,
         project: str | None = None,
+        person: str | None = None,
     ) -> KeyResource:
-        """A new key; `secret` is in this answer only. A key cannot give scopes that it does not have itself."""
-        return await self._link.run(_create_key(self._link.server, name, scopes, expires_at, project))
+        """A new key; `secret` is in this answer only. A key cannot give scopes that it does not have itself.
+
+        `person`: name or id of whom it belongs to; then no scopes means those of the person's role, else
+        `images:read` and `images:write`.
+        """
+        return await self._link.run(_create_key(self._link.server, name, scopes, expires_at, project, person))
 
     async def rotate(self, key: str, *, overlap: timedelta = timedelta(hours=24)) -> KeyResource:
         """A successor with the same scopes; the old key works on for `overlap`."""

@@ -1,29 +1,41 @@
 """`AsyncClient`: the async twin of `Client`, with the same names. tests/client/test_twins.py compares them."""
 
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 import httpx2
 
-from platemark.client import generate, nouns, stream, wire
+from platemark.client import generate, moderate, nouns, reports, stream, wire
 from platemark.client.admin import AsyncAudit, AsyncKeys, AsyncProjects
 from platemark.client.drive import NATURE, Async, Nature
 from platemark.client.effects import Steps
 from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
+from platemark.client.hash_lists import AsyncHashLists
+from platemark.client.keeping import AsyncHolds, AsyncRetention, AsyncTakedowns
 from platemark.client.nouns import Page, route
+from platemark.client.people import AsyncPeople
 from platemark.client.pictures import Picture
+from platemark.client.policies import AsyncPolicies
+from platemark.client.publications import AsyncPublications
 from platemark.client.retry import PATIENT, Retry
+from platemark.client.reviews import AsyncReviews
 from platemark.client.stream import Listener
+from platemark.client.upload import PIECE_BYTES, Watcher, Words
+from platemark.client.upload import upload as upload_steps
 from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
+from platemark.core.moderation import Stage
+from platemark.core.moderations import ModerationResource
 from platemark.core.readiness import ReadinessResource
 from platemark.core.record import GenerationRecord, Record
+from platemark.core.report import ReportResource
 from platemark.core.resource import (
     GenerationResource,
     ImageResource,
@@ -59,8 +71,16 @@ class AsyncClient:
         self.generations = AsyncGenerations(self._link)
         self.images = AsyncImages(self._link)
         self.keys = AsyncKeys(self._link)
+        self.people = AsyncPeople(self._link)
+        self.reviews = AsyncReviews(self._link)
+        self.hash_lists = AsyncHashLists(self._link)
+        self.publications = AsyncPublications(self._link)
         self.projects = AsyncProjects(self._link)
+        self.policies = AsyncPolicies(self._link)
         self.audit = AsyncAudit(self._link)
+        self.holds = AsyncHolds(self._link)
+        self.takedowns = AsyncTakedowns(self._link)
+        self.retention = AsyncRetention(self._link)
 
     @property
     def base_url(self) -> str:
@@ -116,6 +136,24 @@ class AsyncClient:
             **cast("Fields", again),
         )
 
+    async def upload(
+        self,
+        image: bytes | Path | str,
+        *,
+        on_progress: Watcher | None = None,
+        piece: int = PIECE_BYTES,
+        **words: Unpack[Words],
+    ) -> "AsyncImage":
+        """Bring a picture of your own: in pieces of `piece` bytes, taken up again where the connection broke.
+
+        >>> photo = await client.upload("harbour.jpg", caption="Ships at dawn", user="reader-7")
+
+        Where the project has the same bytes already, that image is returned and nothing is sent. Raises what the server
+        says of the file: InvalidImage, TooLarge, InvalidRequest.
+        """
+        steps = upload_steps(self._link.server, image, words, on_progress, piece)
+        return AsyncImage(self._link, await self._link.run(steps))
+
     async def models(self) -> list[ModelResource]:
         """The models that can be asked for, and what each can do."""
         return await self._link.run(nouns.listing(self._link.server, ModelResource, "/v1/models"))
@@ -128,6 +166,32 @@ class AsyncClient:
         """What a provider declares: models, refusals, limits, keys, prices. Nothing is sent to it."""
         path = route("providers", provider, "readiness")
         return await self._link.run(nouns.get(self._link.server, ReadinessResource, path))
+
+    async def moderate(
+        self,
+        input: str | Sequence[str] = (),
+        *,
+        image: Picture | None = None,
+        audience: str | None = None,
+        role: str | None = None,
+        stage: Stage = "before_request",
+    ) -> ModerationResource:
+        """What the policy says of texts or of a picture, without generating; see `Client.moderate`."""
+        steps = moderate.moderate(self._link.server, input, image, audience=audience, role=role, stage=stage)
+        return await self._link.run(steps)
+
+    async def report(
+        self,
+        by: Sequence[str] = ("code",),
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> ReportResource:
+        """How many verdicts ended in which decision, by code, provider, model, audience, role, stage or day.
+
+        Needs the scope audit:read, or reviews:decide.
+        """
+        return await self._link.run(reports.moderation(self._link.server, by, since, until))
 
     async def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx2
 
-from platemark.client.events import Event, Progress
+from platemark.client.events import Event
 
 T = TypeVar("T")
 
@@ -61,8 +61,8 @@ class Do(Generic[T]):
 class Tell:
     """Hand progress to the caller's function, and await it where it is awaitable."""
 
-    listener: Callable[[Progress], object]
-    progress: Progress
+    listener: Callable[[Any], object]
+    progress: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,41 @@
 """`Client`: the blocking face of the SDK. `aio.py` holds its async twin, with the same names."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 import httpx2
 
-from platemark.client import generate, nouns, stream, wire
+from platemark.client import generate, moderate, nouns, reports, stream, wire
 from platemark.client.admin import Audit, Keys, Projects
 from platemark.client.drive import NATURE, Blocking, Nature
 from platemark.client.effects import Steps
 from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
+from platemark.client.hash_lists import HashLists
+from platemark.client.keeping import Holds, Retention, Takedowns
 from platemark.client.nouns import Page, route
+from platemark.client.people import People
 from platemark.client.pictures import Picture
+from platemark.client.policies import Policies
+from platemark.client.publications import Publications
 from platemark.client.retry import PATIENT, Retry
+from platemark.client.reviews import Reviews
 from platemark.client.stream import Listener
+from platemark.client.upload import PIECE_BYTES, Watcher, Words
+from platemark.client.upload import upload as upload_steps
 from platemark.client.variations import request_of
 from platemark.client.views import GenerationView, ImageView
 from platemark.core.base import JsonObject
+from platemark.core.moderation import Stage
+from platemark.core.moderations import ModerationResource
 from platemark.core.readiness import ReadinessResource
 from platemark.core.record import GenerationRecord, Record
+from platemark.core.report import ReportResource
 from platemark.core.resource import (
     GenerationResource,
     ImageResource,
@@ -61,8 +73,16 @@ class Client:
         self.generations = Generations(self._link)
         self.images = Images(self._link)
         self.keys = Keys(self._link)
+        self.people = People(self._link)
+        self.reviews = Reviews(self._link)
+        self.hash_lists = HashLists(self._link)
+        self.publications = Publications(self._link)
         self.projects = Projects(self._link)
+        self.policies = Policies(self._link)
         self.audit = Audit(self._link)
+        self.holds = Holds(self._link)
+        self.takedowns = Takedowns(self._link)
+        self.retention = Retention(self._link)
 
     @property
     def base_url(self) -> str:
@@ -131,6 +151,24 @@ class Client:
             **cast("Fields", again),
         )
 
+    def upload(
+        self,
+        image: bytes | Path | str,
+        *,
+        on_progress: Watcher | None = None,
+        piece: int = PIECE_BYTES,
+        **words: Unpack[Words],
+    ) -> "Image":
+        """Bring a picture of your own: in pieces of `piece` bytes, taken up again where the connection broke.
+
+        >>> photo = client.upload("harbour.jpg", caption="Ships at dawn", user="reader-7")
+
+        Where the project has the same bytes already, that image is returned and nothing is sent. Raises what the server
+        says of the file: InvalidImage, TooLarge, InvalidRequest.
+        """
+        steps = upload_steps(self._link.server, image, words, on_progress, piece)
+        return Image(self._link, self._link.run(steps))
+
     def models(self) -> list[ModelResource]:
         """The models that can be asked for, and what each can do."""
         return self._link.run(nouns.listing(self._link.server, ModelResource, "/v1/models"))
@@ -143,6 +181,39 @@ class Client:
         """What a provider declares: models, refusals, limits, keys, prices. Nothing is sent to it."""
         path = route("providers", provider, "readiness")
         return self._link.run(nouns.get(self._link.server, ReadinessResource, path))
+
+    def moderate(
+        self,
+        input: str | Sequence[str] = (),
+        *,
+        image: Picture | None = None,
+        audience: str | None = None,
+        role: str | None = None,
+        stage: Stage = "before_request",
+    ) -> ModerationResource:
+        """What the policy says of texts or of a picture, without generating. Nothing is stored but the decision.
+
+        >>> answer = client.moderate(["a red house", "a lighthouse"], audience="education")
+        >>> [result.decision for result in answer.results]
+        ['allow', 'allow']
+
+        One result a text; with `image` one for the picture and the texts that belong to it.
+        """
+        steps = moderate.moderate(self._link.server, input, image, audience=audience, role=role, stage=stage)
+        return self._link.run(steps)
+
+    def report(
+        self,
+        by: Sequence[str] = ("code",),
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> ReportResource:
+        """How many verdicts ended in which decision, by code, provider, model, audience, role, stage or day.
+
+        Needs the scope audit:read, or reviews:decide.
+        """
+        return self._link.run(reports.moderation(self._link.server, by, since, until))
 
     def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""

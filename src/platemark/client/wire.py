@@ -38,7 +38,8 @@ _AGENT = _agent()
 class Call:
     """What to send, without the server it goes to.
 
-    `path` is below the base URL. `form` and `files` make a multipart body in place of `json`. `repeatable`: sending it
+    `path` is below the base URL. `form` and `files` make a multipart body in place of `json`,
+    `content` is a body as it is. `repeatable`: sending it
     twice does no more than sending it once. `again` is sent instead from the second time on. `read_timeout`: seconds
     without a byte of the answer; the client's own when None.
     """
@@ -47,6 +48,7 @@ class Call:
     path: str
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     json: Any = None
+    content: bytes | None = None
     form: Mapping[str, str] | None = None
     files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -75,6 +77,7 @@ class Server:
             url.copy_merge_params(params) if params else url,
             headers=self._headers(call, url),
             json=call.json,
+            content=call.content,
             data=call.form,
             files=call.files,
             extensions={"timeout": self._timeout(call)},

@@ -15,7 +15,9 @@ PlatemarkError
 ├── MethodNotAllowed          405  this address exists, but not for this method
 ├── Gone                      410  the bytes were deleted; the record stays
 ├── Conflict                  409  a state that has moved on
-│   └── IdempotencyKeyReused       another body under the same key
+│   ├── IdempotencyKeyReused       another body under the same key
+│   ├── LegalHold                  what must be kept for now
+│   └── OffsetConflict             a piece of an upload that does not follow the one before
 ├── BudgetExceeded            402
 ├── RateLimited               429  our own limit; retry_after
 ├── Blocked                   403
@@ -148,6 +150,14 @@ class Conflict(PlatemarkError):
 
 class IdempotencyKeyReused(Conflict):
     code, title = "idempotency_key_reused", "This idempotency key belongs to another request"
+
+
+class LegalHold(Conflict):
+    code, title = "legal_hold", "A legal hold keeps this"
+
+
+class OffsetConflict(Conflict):
+    code, title = "offset_conflict", "This is not where the upload goes on"
 
 
 class BudgetExceeded(PlatemarkError):

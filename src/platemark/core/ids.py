@@ -21,6 +21,16 @@ Prefix = Literal[
     "use",
     "txt",
     "req",
+    "hls",
+    "hen",
+    "him",
+    "dec",
+    "nte",
+    "rvl",
+    "hld",
+    "tdn",
+    "tdi",
+    "upl",
 ]
 PREFIXES: frozenset[str] = frozenset(get_args(Prefix))
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{32}")

@@ -16,25 +16,31 @@ MODERATION_MOVES: dict[str, frozenset[str]] = {
     "allowed": frozenset({"labelled", "in_review", "blocked"}),
     "labelled": frozenset({"allowed", "in_review", "blocked"}),
     "in_review": frozenset({"allowed", "labelled", "blocked"}),
-    "blocked": frozenset(),
+    # Only a person who rules on an earlier ruling undoes a block: an appeal or an adjudication.
+    "blocked": frozenset({"allowed", "labelled"}),
 }
 PUBLICATION_MOVES: dict[str, frozenset[str]] = {
     "draft": frozenset({"held", "published", "rejected"}),
-    "held": frozenset({"published", "rejected"}),
+    "held": frozenset({"draft", "published", "rejected"}),
     "published": frozenset({"withdrawn"}),
     "withdrawn": frozenset(),
-    "rejected": frozenset(),
+    # As for a block: by an appeal that was overturned.
+    "rejected": frozenset({"draft"}),
 }
 
 
 class Blob(Noun):
-    """Bytes under their content hash. `id` is `project/sha256`, also their key in the blob store."""
+    """Bytes under their content hash. `id` is `project/sha256`, also their key in the blob store.
+
+    `doomed_at`: since when no image names them; they are deleted, also after a crash, unless an image does again.
+    """
 
     project: str
     sha256: str
     size: int
     media_type: str
     created_at: Timestamp
+    doomed_at: Timestamp | None = None
 
 
 class Image(Noun):
@@ -66,12 +72,13 @@ class Image(Noun):
 
 
 class Publication(Noun):
-    """One release of an image to an audience."""
+    """One release of an image to an audience. `verdict`: what was ruled before it; None while nobody asked for it."""
 
     project: str
     image: str
     state: PublicationState
     audience: str | None = None
+    verdict: str | None = None
     created_at: Timestamp
     changed_at: Timestamp
 

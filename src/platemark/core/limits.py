@@ -35,6 +35,17 @@ class ReviewLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what is kept, by class; None: until somebody deletes it. Legal holds win over every one of them."""
+
+    rejected: timedelta | None = timedelta(days=30)
+    drafts: timedelta | None = None
+    responses: timedelta | None = None
+    texts: timedelta | None = None
+    reveals: timedelta | None = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of the main path. Every loop ends by one of these.
 
@@ -57,6 +68,8 @@ class Limits:
     max_pixels: int = 64_000_000
     pdq_max_distance: int = 31
     pdq_min_quality: int = 50
+    upload_expires_after: timedelta = timedelta(hours=24)
+    retention: Retention = field(default_factory=Retention)
     reviews: ReviewLimits = field(default_factory=ReviewLimits)
     strikes: int = 5
     strikes_within: timedelta = timedelta(minutes=10)

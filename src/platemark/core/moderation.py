@@ -9,7 +9,18 @@ Decision = Literal["allow", "label", "review", "block"]
 # `off`: the project's profile has no such check. It is no pass, and no policy gives it.
 Ruled = Decision | Literal["off"]
 Stage = Literal["before_request", "after_response", "before_publish"]
-ReviewStatus = Literal["not_required", "pending", "claimed", "approved", "rejected", "expired"]
+ReviewStatus = Literal[
+    "not_required",
+    "pending",
+    "claimed",
+    "approved",
+    "rejected",
+    "sent_back",
+    "expired",
+    "appealed",
+    "upheld",
+    "overturned",
+]
 LATTICE: tuple[Decision, ...] = ("allow", "label", "review", "block")
 # Stable: policies, detectors and adapters speak of subjects by these names.
 REASON_CODES: tuple[str, ...] = (
@@ -106,25 +117,3 @@ class Verdict(Noun):
     model: str | None = None
     shadow: JsonObject | None = None
     created_at: Timestamp
-
-
-class Review(Noun):
-    """A case that waits for a person. Timers escalate or expire it, never approve."""
-
-    project: str
-    generation: str | None
-    image: str | None
-    verdict: str
-    state: Literal["pending", "claimed", "approved", "rejected", "sent_back", "expired"]
-    level: int = 1
-    reason_code: str | None
-    created_at: Timestamp
-    expires_at: Timestamp
-    decided_at: Timestamp | None = None
-
-
-REVIEW_MOVES: dict[str, frozenset[str]] = {
-    "pending": frozenset({"claimed", "approved", "rejected", "sent_back", "expired"}),
-    "claimed": frozenset({"pending", "approved", "rejected", "sent_back", "expired"}),
-    **{end: frozenset[str]() for end in ("approved", "rejected", "sent_back", "expired")},
-}

@@ -6,7 +6,7 @@ Contract suites in `platemark.testing` run on every implementation.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from platemark.core.audit import AuditLine
@@ -20,6 +20,7 @@ from platemark.core.limits import Limits
 from platemark.core.model import Model
 from platemark.core.moderation import Ruling, Signal, Stage
 from platemark.core.money import Cost
+from platemark.core.policy import Problem, Reason
 from platemark.core.updates import Order, Update
 
 N = TypeVar("N", bound=Noun)
@@ -84,12 +85,48 @@ class Reading(Protocol):
         """Rows whose fields equal the given values (a tuple or frozenset: any of them; None: is null)."""
         ...
 
-    async def before(self, kind: type[N], field: str, moment: datetime, *, limit: int = 100, **equals: Any) -> list[N]:
-        """Rows whose timestamp `field` lies before `moment`, oldest first."""
+    async def before(
+        self,
+        kind: type[N],
+        field: str,
+        moment: datetime,
+        *,
+        limit: int = 100,
+        skip: int = 0,
+        having: str | None = None,
+        **equals: Any,
+    ) -> list[N]:
+        """Rows whose timestamp `field` lies before `moment`, oldest first, without the first `skip`.
+
+        `having`: only those in which this field is not None.
+        """
+        ...
+
+    async def fields(
+        self, kind: type[Noun], names: Sequence[str], *, after: str = "", limit: int = 5000, **equals: Any
+    ) -> list[tuple[Any, ...]]:
+        """Plain fields of rows with an id greater than `after`, by id: for what is too many to be read as nouns."""
         ...
 
     async def page(self, kind: type[N], query: Query) -> Page[N]:
         """One page, newest id first. Raises InvalidRequest for a cursor that is not ours."""
+        ...
+
+    async def count_by(
+        self,
+        kind: type[N],
+        by: Sequence[str],
+        *,
+        project: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        most: int = 10_000,
+    ) -> list[tuple[tuple[str | None, ...], int]]:
+        """How many rows of a project share the values of these fields, which are texts; the most first.
+
+        `day` stands for the day of `created_at` in UTC, as ISO 8601. `since` is included, `until` is not. More than
+        `most` groups raise TooLarge.
+        """
         ...
 
     async def events(
@@ -121,6 +158,17 @@ class Transaction(Reading, Protocol):
 
         Raises Conflict otherwise. Returns the new value.
         """
+        ...
+
+    async def change_all(self, kind: type[Noun], changes: Mapping[str, Any], **equals: Any) -> int:
+        """Set plain fields of every row whose fields equal the given values; how many there were.
+
+        For what is too much to be changed one by one: no state is checked, so `equals` has to name it.
+        """
+        ...
+
+    async def remove_all(self, kind: type[Noun], **equals: Any) -> int:
+        """Delete every row whose fields equal the given values; how many there were."""
         ...
 
     async def remove(self, noun: Noun) -> None: ...
@@ -246,7 +294,10 @@ class ImageDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a policy may look at besides signals. `project`: whose rules hold beside the installation's."""
+    """What a policy may look at besides signals. `project`: whose rules hold beside the installation's.
+
+    `now`: the moment of the ruling, filled in by `flows.policies.rule`; without it, rules that start later sleep.
+    """
 
     stage: Stage
     role: str | None = None
@@ -254,6 +305,7 @@ class Circumstances:
     project: str | None = None
     operation: str | None = None
     model: str | None = None
+    now: datetime | None = None
 
 
 class Policy(Protocol):
@@ -263,6 +315,34 @@ class Policy(Protocol):
     def version(self) -> str: ...
 
     def rule(self, signals: Sequence[Signal], circumstances: Circumstances) -> Ruling: ...
+
+    def explain(self, signals: Sequence[Signal], circumstances: Circumstances) -> tuple[Reason, ...]:
+        """Every reason for the ruling, the gravest first."""
+        ...
+
+
+class Bundles(Protocol):
+    """Policies as people write them. All of it takes processor time: call it on a thread."""
+
+    def built_in(self) -> str:
+        """The text of the bundle that ships with Platemark."""
+        ...
+
+    def digest(self, text: str) -> str:
+        """The content address of a bundle. Raises Misconfigured with line and field."""
+        ...
+
+    def open(self, text: str, version: str, *, whole: bool) -> Policy:
+        """The policy of a bundle, with the hard rules that nobody relaxes; kept for the next call.
+
+        `whole`: it rules on everything and stands in for the built-in one; otherwise it adds to one that does.
+        Raises Misconfigured with line and field.
+        """
+        ...
+
+    def lint(self, text: str, today: date) -> tuple[Problem, ...]:
+        """What is wrong with a bundle, its own tests among it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +415,9 @@ class Platform:
     aliases: Mapping[str, tuple[str, ...]]
     text_detectors: tuple[TextDetector, ...]
     image_detectors: tuple[ImageDetector, ...]
+    # What holds where no policy was activated: the built-in one, or the operator's file.
     policy: Policy
+    bundles: Bundles
     provenance: Provenance
     limits: Limits
     url_secret: bytes = field(repr=False)

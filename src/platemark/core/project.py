@@ -22,6 +22,14 @@ DEFAULT_SCOPES: tuple[str, ...] = ("images:read", "images:write")
 Profile = Literal["standard", "pass_through"]
 Role = Literal["admin", "editor", "reviewer", "auditor"]
 SYSTEM_PROJECT = "system"
+# The most that a key of a person may do in a project, by the role that the person has there.
+ROLE_SCOPES: dict[str, frozenset[str]] = {
+    "admin": frozenset(SCOPES),
+    "editor": frozenset({"images:read", "images:write"}),
+    "reviewer": frozenset({"images:read", "reviews:decide"}),
+    "auditor": frozenset({"images:read", "audit:read"}),
+}
+ROLES: tuple[str, ...] = get_args(Role)
 
 
 class Project(Noun):
@@ -34,7 +42,10 @@ class Project(Noun):
 
 
 class Person(Noun):
-    """A human with roles in projects. `password_hash` is scrypt in PHC form, never shown."""
+    """A human with roles in projects. `password_hash` is scrypt in PHC form, never shown; empty: no password.
+
+    `roles`: the role (`admin`, `editor`, `reviewer`, `auditor`) in each project, by the project's id.
+    """
 
     name: str
     password_hash: str

@@ -77,6 +77,24 @@ class RecordRequest(Part):
     accepted_at: Timestamp
 
 
+class RecordUpload(Part):
+    """What was said with an uploaded picture. File name, caption and user are None once erased."""
+
+    upload: str
+    project: str
+    key: str
+    user: str | None
+    role: str | None
+    audience: str | None
+    filename: str | None
+    caption: str | None
+    tags: dict[str, str]
+    text_sha256: str | None
+    text_erased_at: Timestamp | None
+    accepted_at: Timestamp
+    stored_at: Timestamp | None
+
+
 class RecordAttempt(Part):
     """One call to the provider, with its raw answer."""
 
@@ -112,10 +130,11 @@ class RecordChain(Part):
 
 
 class Record(Part):
-    """`request` is None for an uploaded image; parts that are not built or not switched on say so."""
+    """`request` is None for an uploaded image, which has `upload` instead; parts that are not built or not switched on say so."""
 
     image: RecordImage
     request: RecordRequest | None
+    upload: RecordUpload | None = None
     attempts: tuple[RecordAttempt, ...]
     moderation: tuple[JsonObject, ...]
     inspection: JsonObject | None
@@ -123,6 +142,8 @@ class Record(Part):
     publications: tuple[JsonObject, ...]
     credential: JsonObject | None
     watermark: dict[str, Any] | None
+    holds: tuple[JsonObject, ...] = ()
+    takedowns: tuple[JsonObject, ...] = ()
     usage: RecordUsage | None
     licence: JsonObject | None
     chain: RecordChain

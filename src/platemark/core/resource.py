@@ -4,6 +4,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from platemark.core import policy
 from platemark.core.base import JsonObject, Timestamp
 from platemark.core.money import Cost
 
@@ -16,11 +17,30 @@ class Resource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class AppealInfo(Resource):
+    """How a refusal stands: `possible` until `until` at `url`, else the state of the appeal `review`."""
+
+    state: str
+    url: str | None = None
+    until: Timestamp | None = None
+    review: str | None = None
+
+
 class ImageModeration(Resource):
-    """The state that screening left the image in."""
+    """The state that screening, or a person, left the image in. `message`: one plain sentence for its user."""
 
     state: str
     reason_code: str | None = None
+    message: str | None = None
+    appeal: AppealInfo | None = None
+
+
+class GenerationModeration(Resource):
+    """Why a request waits, was refused or has expired; `message` is one plain sentence for its user."""
+
+    reason_code: str | None = None
+    message: str
+    appeal: AppealInfo | None = None
 
 
 class ImageInspection(Resource):
@@ -128,6 +148,7 @@ class GenerationResource(Resource):
     needs_attention: bool
     cost: Cost
     error: JsonObject | None
+    moderation: GenerationModeration | None = None
     images: tuple[ImageResource, ...]
     urls: Links
 
@@ -204,6 +225,21 @@ class ProviderResource(Resource):
     health: HealthResource | None = None
 
 
+class PublicationResource(Resource):
+    """One release of an image to an audience. `url` reads without a key for as long as it is published."""
+
+    id: str
+    object: str = "publication"
+    project: str
+    image: str
+    state: str
+    audience: str | None
+    verdict: str | None
+    url: str | None
+    created_at: Timestamp
+    changed_at: Timestamp
+
+
 class KeyResource(Resource):
     """An API key. `secret` is there only in the answer that makes it; `hint` is its visible beginning."""
 
@@ -219,6 +255,70 @@ class KeyResource(Resource):
     revoked_at: Timestamp | None
     replaced_by: str | None
     secret: str | None = None
+
+
+class PersonResource(Resource):
+    """A human. `roles`: by project, those of the projects that the caller may see; `password`: whether there is one."""
+
+    id: str
+    object: str = "person"
+    name: str
+    roles: dict[str, str]
+    password: bool
+    created_at: Timestamp
+    disabled_at: Timestamp | None
+
+
+class HashListResource(Resource):
+    """A list of known pictures. `version` grows with what matches; `signed`: how its last file was proven, or null."""
+
+    id: str
+    object: str = "hash_list"
+    name: str
+    source: str
+    purpose: str
+    action: str
+    reason_code: str
+    kinds: tuple[str, ...]
+    state: str
+    version: int
+    entries: int
+    signed: str | None
+    created_by: str
+    created_at: Timestamp
+    changed_at: Timestamp
+
+
+class HashImportResource(Resource):
+    """A file that was read into a list. `problems`: lines that could not be read, in the answer to it only."""
+
+    id: str
+    object: str = "hash_list_import"
+    list: str
+    state: str
+    sha256: str
+    replaces: bool
+    signed: str | None
+    rows: int
+    added: int
+    known: int
+    withdrawals: int
+    invalid: int
+    proposed_by: str
+    confirmed_by: str | None
+    created_at: Timestamp
+    decided_at: Timestamp | None
+    problems: tuple[JsonObject, ...] = ()
+
+
+class WithdrawnResource(Resource):
+    """What a withdrawal did: how many hashes had matched, and what is left."""
+
+    object: str = "hash_list_withdrawal"
+    list: str
+    withdrawn: int
+    entries: int
+    version: int
 
 
 class ProjectResource(Resource):
@@ -261,6 +361,28 @@ class InspectionResource(Resource):
     versions: dict[str, str]
     timings_ms: dict[str, float]
     created_at: Timestamp
+
+
+class PolicyResource(Resource):
+    """A bundle of rules and its state. `content` is left out of lists."""
+
+    id: str
+    object: str = "policy"
+    project: str
+    state: str
+    content: str | None = None
+    author: str
+    approver: str | None
+    note: str | None
+    created_at: Timestamp
+    changed_at: Timestamp
+
+
+class PolicyCheck(Resource):
+    """What was found in a bundle; `valid` when none of it is an error."""
+
+    valid: bool
+    problems: tuple[policy.Problem, ...]
 
 
 class Problem(Resource):

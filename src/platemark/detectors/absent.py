@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from platemark.core.moderation import Signal
 
@@ -28,26 +27,3 @@ class Absent:
                 evidence={"reason": self.reason},
             )
         ]
-
-
-_ABSENT: dict[str, tuple[Absent, ...]] = {
-    "text": (
-        Absent(
-            "prompt_examples",
-            "This release compares prompts with words and rules only; comparing them with labelled examples needs a "
-            "sentence model, which it does not load.",
-        ),
-    ),
-    "image": (
-        Absent(
-            "image_safety",
-            "This release loads no image classifier, so nobody looked for sexual or violent content in the pixels.",
-        ),
-        Absent("hash_list", "No list of known images was imported, so the image was compared with none."),
-    ),
-}
-
-
-def absent_detectors(kind: Literal["text", "image"]) -> tuple[Absent, ...]:
-    """The detectors of this kind that this release does not have."""
-    return _ABSENT[kind]

@@ -29,15 +29,17 @@ class Blankness:
         try:
             found = find_blankness(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         except InvalidRequest as error:
-            return self._signal(None, {"reason": error.detail})
-        return self._signal(found.score, {"kind": found.kind} if found.kind else {})
+            return blankness_signal(None, {"reason": error.detail})
+        return blankness_signal(found.score, {"kind": found.kind} if found.kind else {})
 
-    def _signal(self, score: float | None, evidence: dict[str, str]) -> Signal:
-        return Signal(
-            detector=self.name,
-            version=self.version,
-            category="PROVIDER_OUTPUT_DEGRADED",
-            evaluated=score is not None,
-            score=score,
-            evidence=dict(evidence),
-        )
+
+def blankness_signal(score: float | None, evidence: dict[str, str]) -> Signal:
+    """What this detector says of a picture that somebody else measured. Not evaluated where `score` is None."""
+    return Signal(
+        detector=Blankness.name,
+        version=Blankness.version,
+        category="PROVIDER_OUTPUT_DEGRADED",
+        evaluated=score is not None,
+        score=score,
+        evidence=dict(evidence),
+    )

@@ -1,7 +1,7 @@
 """The lexicon's data: what a lexicon file may say, and how the operator's is merged with the built-in one."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +15,8 @@ from platemark.detectors.words import words_of
 from platemark.yamlfile import read_text, read_yaml, refusal
 
 BUILT_IN = Path(__file__).parent / "data" / "lexicon-en.yaml"
+# Small ones beside it: the gravest subjects only.
+LANGUAGES = ("de", "es", "fr", "it", "pt")
 SCORES = {"block": 1.0, "review": 0.6, "label": 0.3}
 Place = tuple[int | str, ...]
 Strength = Literal["block", "review", "label"]
@@ -76,38 +78,53 @@ class Book(Part):
 
 
 class Library(Part):
-    """The built-in book and, where there is one, the operator's, which may add and not take away."""
+    """The built-in books, English first, and, where there is one, the operator's, which may add and not take away."""
 
-    built_in: Book
+    built_in: tuple[Book, ...]
     own: Book | None
     version: str
 
     @property
     def terms(self) -> tuple[Terms, ...]:
         """All terms, the built-in ones first."""
-        return self.built_in.terms + (self.own.terms if self.own else ())
+        return tuple(terms for book in self.books() for terms in book.terms)
 
     @property
     def together(self) -> tuple[Together, ...]:
         """All rules on phrases beside each other."""
-        return self.built_in.together + (self.own.together if self.own else ())
+        return tuple(rule for book in self.books() for rule in book.together)
+
+    @property
+    def allow(self) -> tuple[str, ...]:
+        """Phrases of the built-in books inside which nothing counts."""
+        return tuple(phrase for book in self.built_in for phrase in book.allow)
+
+    def books(self) -> Iterator[Book]:
+        """Every book."""
+        yield from self.built_in
+        if self.own is not None:
+            yield self.own
 
     def lists(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Name and phrases of each list; a name that is in both books comes twice."""
-        for book in filter(None, (self.built_in, self.own)):
+        """Name and phrases of each list; a name that is in several books comes as often."""
+        for book in self.books():
             yield from book.lists.items()
 
 
 def read_library(path: Path | None) -> Library:
-    """The built-in book with the operator's file. Blocks. Raises Misconfigured naming file, line and field."""
-    built_in, version = _read(BUILT_IN, Book(version="none"))
-    if path is None:
-        return Library(built_in=built_in, own=None, version=version)
-    own, own_version = _read(path, built_in)
-    return Library(built_in=built_in, own=own, version=f"{version},{own_version}")
+    """The built-in books with the operator's file. Blocks. Raises Misconfigured naming file, line and field."""
+    paths = [BUILT_IN, *(BUILT_IN.with_name(f"lexicon-{language}.yaml") for language in LANGUAGES)]
+    books: list[Book] = []
+    versions: list[str] = []
+    for file in [*paths, *([path] if path else [])]:
+        book, version = _read(file, books)
+        books.append(book)
+        versions.append(version if file in (BUILT_IN, path) else f"{file.stem.removeprefix('lexicon-')}-{version}")
+    built_in = tuple(books[: len(paths)])
+    return Library(built_in=built_in, own=books[-1] if path else None, version=",".join(versions))
 
 
-def _read(path: Path, before: Book) -> tuple[Book, str]:
+def _read(path: Path, before: Sequence[Book]) -> tuple[Book, str]:
     """A book whose ids are used once and whose lists are all there, and its version with a digest of its content."""
     text = read_text(path, setting="lexicon")
     book = read_yaml(text, Book, where=str(path))
@@ -116,9 +133,9 @@ def _read(path: Path, before: Book) -> tuple[Book, str]:
     return book, f"{book.version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _problems(book: Book, before: Book) -> Iterator[tuple[Place, str]]:
-    lists = {*before.lists, *book.lists}
-    taken = {rule.id for rule in (*before.terms, *before.together)}
+def _problems(book: Book, before: Sequence[Book]) -> Iterator[tuple[Place, str]]:
+    lists = {name for one in (*before, book) for name in one.lists}
+    taken = {rule.id for one in before for rule in (*one.terms, *one.together)}
     for place, id, named in _rules(book):
         if id in taken:
             yield (*place, "id"), f"another rule is called {id!r} too"

@@ -123,7 +123,7 @@ def _index(library: Library) -> Phrases:
         phrases.add_digests(_TERMS + rule.id, rule.digests)
     for name, words in library.lists():
         phrases.add(_LIST + name, words)
-    phrases.add(_ALLOW, library.built_in.allow, close=True)
+    phrases.add(_ALLOW, library.allow, close=True)
     phrases.add(_OWN_ALLOW, library.own.allow if library.own else (), close=True)
     return phrases
 

@@ -21,6 +21,7 @@ from platemark.core.problem import document
 from platemark.core.project import Principal, Profile
 from platemark.core.request import MAX_SEED, GenerationRequest
 from platemark.flows import routing, sources
+from platemark.flows.digests import user_digest
 from platemark.flows.note import open_review, tell
 from platemark.flows.routing import Planned, Route
 from platemark.flows.screen import About, screen_text, verdict
@@ -209,11 +210,6 @@ def _deciding(ruled: Verdict, judged: tuple[Judged, ...]) -> Verdict:
     """The verdict that decides about the request: the first of the strictest."""
     verdicts = (ruled, *(entry.verdict for entry in judged))
     return max(verdicts, key=lambda each: _ORDER.index(each.decision))
-
-
-def user_digest(project: str, user: str) -> str:
-    """The form in which an end user's id may stand in an index."""
-    return hashlib.sha256(f"{project}\n{user}".encode()).hexdigest()
 
 
 def _text(platform: Platform, principal: Principal, request: GenerationRequest) -> PromptText:

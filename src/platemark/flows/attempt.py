@@ -1,5 +1,6 @@
 """Attempts: written before they are sent, settled after a crash, closed with what came of them (promise P2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -30,11 +31,22 @@ FREE = Cost(status="settled", micro_usd=0, basis="nothing was sent")
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a call brought, still at hand: whoever goes on at once reads none of it again."""
+
+    generation: Generation
+    outputs: tuple[Output, ...]
+    # By the output's id.
+    pictures: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Where a generation stands: pictures to develop, ended, or to be tried again after `delay` seconds."""
 
     kind: Literal["made", "ended", "retry"]
     delay: float = 0.0
+    made: Made | None = None
 
 
 class Superseded(Exception):
@@ -46,6 +58,8 @@ class Gathered:
     """What came in during one call."""
 
     outputs: list[Output] = field(default_factory=list[Output])
+    # By the output's id.
+    pictures: dict[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
     withheld: list[Withheld] = field(default_factory=list[Withheld])
     # By the picture's index.
     revised: dict[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -76,29 +90,35 @@ async def open_attempt(platform: Platform, generation: Generation, provider: Pro
     cut_off = sum(each.state in ATTEMPT_OPEN or _was_unknown(each) for each in attempts)
     if cut_off >= platform.limits.max_interruptions:
         raise OutcomeUnknown(f"The work was interrupted {cut_off} times. Look at the server's log before retrying.")
-    number = last.number + 1 if last else 1
+    async with platform.store.transaction() as tx:
+        return await new_attempt(platform, tx, generation, provider.name, last.number + 1 if last else 1)
+
+
+async def new_attempt(
+    platform: Platform, tx: Transaction, generation: Generation, provider: str, number: int
+) -> Attempt:
+    """Write down that it will be asked."""
     attempt = Attempt(
         id=platform.ids.new("att"),
         project=generation.project,
         generation=generation.id,
         number=number,
-        provider=provider.name,
+        provider=provider,
         model=generation.model,
         state="prepared",
         created_at=platform.clock.now(),
     )
-    async with platform.store.transaction() as tx:
-        await tx.add(attempt)
-        await tell(
-            platform,
-            tx,
-            "attempt.opened",
-            generation,
-            attempt=attempt.id,
-            number=number,
-            provider=provider.name,
-            model=attempt.model,
-        )
+    await tx.add(attempt)
+    await tell(
+        platform,
+        tx,
+        "attempt.opened",
+        generation,
+        attempt=attempt.id,
+        number=number,
+        provider=provider,
+        model=attempt.model,
+    )
     return attempt
 
 

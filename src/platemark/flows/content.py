@@ -9,10 +9,9 @@ from platemark.core.errors import Gone, NotAllowed, NotFound, Unauthenticated
 from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.image import Blob, Image, Publication
-from platemark.core.ports import Platform, Transaction
+from platemark.core.ports import Platform
 from platemark.core.project import Principal
 from platemark.flows import look
-from platemark.flows.note import tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ async def read(
         image = await look.image(platform, principal, image_id)
     else:
         image = await _published(platform, image_id, signed=signature is not None)
-    _check_state(image)
+    check_state(image)
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
     return Content(data, image.media_type, image.sha256, image.id)
 
@@ -67,7 +66,7 @@ async def read_original(platform: Platform, principal: Principal, image_id: str)
     Raises NotFound (also where they were not kept: our own engine's), NotAllowed (held or blocked), Gone (deleted).
     """
     image = await look.image(platform, principal, image_id)
-    _check_state(image)
+    check_state(image)
     async with platform.store.reading() as reading:
         blob = await reading.find(Blob, f"{image.project}/{image.original_sha256}")
     if blob is None:
@@ -78,7 +77,8 @@ async def read_original(platform: Platform, principal: Principal, image_id: str)
     return Content(await platform.blobs.get(blob.id), blob.media_type, blob.sha256, image.id)
 
 
-def _check_state(image: Image) -> None:
+def check_state(image: Image) -> None:
+    """Raise Gone or NotAllowed unless the image gives bytes (promise P6)."""
     if image.deleted_at is not None:
         raise Gone(f"The bytes of {image.id} were deleted on {image.deleted_at:%Y-%m-%d}. Its record remains.")
     if not image.readable:
@@ -126,29 +126,3 @@ async def _last_preview(platform: Platform, generation: Generation) -> Event | N
             after = events[-1].seq
             last = next((event for event in reversed(events) if event.type == "generation.preview"), last)
     return last
-
-
-async def delete(platform: Platform, principal: Principal, image_id: str) -> Image:
-    """Delete the bytes, and the vendor's with them; the record stays (promise P8). Deleting twice is deleting once."""
-    principal.require("images:write")
-    image = await look.image(platform, principal, image_id)
-    if image.deleted_at is not None:
-        return image
-    async with platform.store.transaction() as tx:
-        image = await tx.change(image, deleted_at=platform.clock.now())
-        await tell(platform, tx, "image.deleted", image, sha256=image.sha256, key=principal.key)
-        unused = [digest for digest in {image.sha256, image.original_sha256} if await _release(tx, image, digest)]
-    for digest in unused:
-        await platform.blobs.delete(f"{image.project}/{digest}")
-    return image
-
-
-async def _release(tx: Transaction, image: Image, digest: str) -> bool:
-    """Drop the blob's row when no live image names it; checked in the transaction of the deletion."""
-    for name in ("sha256", "original_sha256"):
-        if await tx.all(Image, project=image.project, deleted_at=None, limit=1, **{name: digest}):
-            return False
-    blob = await tx.find(Blob, f"{image.project}/{digest}")
-    if blob is not None:
-        await tx.remove(blob)
-    return True

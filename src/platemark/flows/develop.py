@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 
@@ -28,7 +29,7 @@ _COMPOSITES = frozenset({"inpaint", "outpaint"})
 
 
 # What was not evaluated waits as what is to be reviewed does.
-_PUBLICATION: dict[Ruled, PublicationState] = {
+PUBLICATION_OF: dict[Ruled, PublicationState] = {
     "off": "held",
     "allow": "draft",
     "label": "draft",
@@ -50,8 +51,19 @@ class Developed:
     warnings: tuple[Warning, ...] = ()
     original: Blob | None = None
 
-    async def write(self, platform: Platform, tx: Transaction, about: Generation | None) -> None:
-        """Insert the rows and tell about the image; open a review where the verdict asks for one."""
+    async def write(
+        self,
+        platform: Platform,
+        tx: Transaction,
+        about: Generation | None,
+        *,
+        requester: str | None = None,
+        **facts: Any,
+    ) -> None:
+        """Insert the rows and tell about the image; open a review where the verdict asks for one.
+
+        `requester`: who brought an upload; `facts` of it stand in the event.
+        """
         image = self.image
         for blob in {each.id: each for each in (self.blob, self.original) if each}.values():
             if await tx.find(Blob, blob.id) is None:
@@ -70,6 +82,7 @@ class Developed:
             policy_version=self.verdict.policy_version,
             credential=image.credential_state,
             publication=self.publication.state,
+            **facts,
         )
         if image.credential_state != "off":
             found = self.inspection
@@ -77,16 +90,21 @@ class Developed:
                 platform, tx, "image.inspected", image, inspection=found.id, verdict=found.verdict, tier=found.tier
             )
         if self.verdict.decision == "review":
-            await open_review(platform, tx, image, self.verdict)
+            await open_review(platform, tx, image, self.verdict, requester=requester)
         IMAGES.labels(image.origin, image.moderation_state).inc()
 
 
-async def develop(platform: Platform, generation: Generation, output: Output) -> Developed:
-    """Decode, screen, seal, store and inspect one output. Raises InvalidImage, SealFailed, StorageUnavailable."""
+async def develop(
+    platform: Platform, generation: Generation, output: Output, original: bytes | None = None
+) -> Developed:
+    """Decode, screen, seal, store and inspect one output. Raises InvalidImage, SealFailed, StorageUnavailable.
+
+    `original`: its bytes, where they are at hand.
+    """
+    original = await originals.read(platform, output) if original is None else original
     if generation.profile == "pass_through":
-        return await _as_it_came(platform, generation, output)
+        return await _as_it_came(platform, generation, output, original)
     limits = platform.limits
-    original = await originals.read(platform, output)
     normal = await anyio.to_thread.run_sync(
         lambda: normalise(
             original, generation.output_format, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels
@@ -144,9 +162,9 @@ async def develop(platform: Platform, generation: Generation, output: Output) ->
     return replace(developed, original=kept)
 
 
-async def _as_it_came(platform: Platform, generation: Generation, output: Output) -> Developed:
+async def _as_it_came(platform: Platform, generation: Generation, output: Output, data: bytes) -> Developed:
     """The bytes themselves become the image: only their header is read. Raises InvalidImage, StorageUnavailable."""
-    limits, id, data = platform.limits, platform.ids.new("img"), await originals.read(platform, output)
+    limits, id = platform.limits, platform.ids.new("img")
     facts = await anyio.to_thread.run_sync(
         lambda: inspect_header(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
     )
@@ -218,7 +236,7 @@ def assemble(
         id=platform.ids.new("pub"),
         project=image.project,
         image=image.id,
-        state=_PUBLICATION[ruled.decision],
+        state=PUBLICATION_OF[ruled.decision],
         created_at=image.created_at,
         changed_at=image.created_at,
     )

@@ -4,7 +4,7 @@
 they go on where the rows say. Whatever leads back here is bounded by `Limits`; `jobs` only orders, waits and repeats.
 """
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import anyio
 
@@ -28,11 +28,13 @@ from platemark.core.updates import Accepted, Answered, Charged, Order, Picture, 
 from platemark.flows import originals
 from platemark.flows.attempt import (
     Gathered,
+    Made,
     Outcome,
     Superseded,
     after_failure,
     close,
     latest,
+    new_attempt,
     open_attempt,
     outstanding,
     sent,
@@ -56,11 +58,11 @@ async def call(platform: Platform, generation_id: str) -> Outcome:
     """Ask the provider once, or resume what was asked before. What went wrong is in the outcome, not raised."""
     gathered = Gathered()
     try:
-        generation = await begin(platform, generation_id)
+        generation, attempt = await begin(platform, generation_id)
         if generation.done:
             return Outcome("ended")
         provider = await _provider(platform, generation)
-        attempt = await open_attempt(platform, generation, provider)
+        attempt = attempt or await open_attempt(platform, generation, provider)
         if attempt.state in ("succeeded", "partial"):
             return Outcome("made")
         with span("provider.generate", generation=generation.id, provider=provider.name):
@@ -70,21 +72,24 @@ async def call(platform: Platform, generation_id: str) -> Outcome:
         return Outcome("ended")
     except Exception as error:
         return await after_failure(platform, generation_id, _as_ours(error, generation_id), gathered)
-    return Outcome("made")
+    outputs = sorted(gathered.outputs, key=lambda output: output.index)
+    return Outcome("made", made=Made(generation, tuple(outputs), gathered.pictures))
 
 
-async def finish(platform: Platform, generation_id: str) -> Outcome:
-    """Develop every output, then write images, signals, verdicts, cost and event in one transaction."""
-    async with platform.store.reading() as read:
-        generation = await read.get(Generation, generation_id)
+async def finish(platform: Platform, generation_id: str, made: Made | None = None) -> Outcome:
+    """Develop every output, then write images, signals, verdicts, cost and event in one transaction.
+
+    `made`: what `call` brought just now; without it everything is read.
+    """
+    generation = made.generation if made else await _as_it_is(platform, generation_id)
     if generation.done:
         await originals.clear(platform, generation)
         return Outcome("ended")
-    outputs = list[Output]()
+    outputs, pictures = (made.outputs, made.pictures) if made else ((), dict[str, bytes]())
     try:
-        outputs = await _outputs(platform, await latest(platform, generation))
+        outputs = outputs or await _outputs(platform, await latest(platform, generation))
         with span("develop", generation=generation.id, images=len(outputs)):
-            developed = [await develop(platform, generation, output) for output in outputs]
+            developed = [await develop(platform, generation, each, pictures.get(each.id)) for each in outputs]
         generation = await _conclude(platform, generation, developed)
     except Exception as error:
         unusable = isinstance(error, InvalidImage | TooLarge) and not flagged(outputs)
@@ -95,12 +100,15 @@ async def finish(platform: Platform, generation_id: str) -> Outcome:
     return Outcome("ended")
 
 
+async def _as_it_is(platform: Platform, generation_id: str) -> Generation:
+    async with platform.store.reading() as read:
+        return await read.get(Generation, generation_id)
+
+
 async def _provider(platform: Platform, generation: Generation) -> Provider:
     """The provider of its model, which could do this when it was accepted: nothing is sent that it does not take."""
     try:
-        provider, model = provider_of(platform, generation.model)
-        if generation.operation not in model.capabilities.operations:
-            raise Unsupported(f"{model.id} does no {generation.operation} any more. Send the request to another model.")
+        provider = _able(platform, generation)
     except (ModelUnavailable, Unsupported) as error:
         if outstanding(await latest(platform, generation), generation):
             raise OutcomeUnknown(f"It was asked of {generation.model} already. {error.detail}") from error
@@ -108,12 +116,24 @@ async def _provider(platform: Platform, generation: Generation) -> Provider:
     return provider
 
 
-async def begin(platform: Platform, generation_id: str) -> Generation:
-    """queued → running. A generation that was canceled meanwhile, or comes too late, ends here."""
+def _able(platform: Platform, generation: Generation) -> Provider:
+    """Raises ModelUnavailable, Unsupported."""
+    provider, model = provider_of(platform, generation.model)
+    if generation.operation not in model.capabilities.operations:
+        raise Unsupported(f"{model.id} does no {generation.operation} any more. Send the request to another model.")
+    return provider
+
+
+async def begin(platform: Platform, generation_id: str) -> tuple[Generation, Attempt | None]:
+    """queued → running, at the first time with the first attempt in the same breath.
+
+    A generation that was canceled meanwhile, or comes too late, ends here.
+    """
+    attempt = None
     async with platform.store.transaction() as tx:
         generation = await tx.get(Generation, generation_id)
         if generation.done or generation.status == "running":
-            return generation
+            return generation, None
         now = platform.clock.now()
         if generation.cancel_requested_at is not None:
             raise GenerationCanceled("The caller canceled this generation.")
@@ -126,10 +146,14 @@ async def begin(platform: Platform, generation_id: str) -> Generation:
             generation, status="running", started_at=generation.started_at or now, retry_at=None
         )
         await tell(platform, tx, "generation.started", generation, status="running", model=generation.model)
+        if first:
+            # What stands in the way is for those who come next: this transaction is to last.
+            with suppress(ModelUnavailable, Unsupported):
+                attempt = await new_attempt(platform, tx, generation, _able(platform, generation).name, 1)
     if first:
         QUEUE_SECONDS.labels(generation.lane).observe((now - generation.created_at).total_seconds())
     platform.notices.tell(generation.id)
-    return generation
+    return generation, attempt
 
 
 async def _draw(
@@ -213,7 +237,9 @@ async def _take(
         case Preview():
             await live.preview(update)
         case Picture():
-            gathered.outputs.append(await originals.keep(platform, attempt, update))
+            output = await originals.keep(platform, attempt, update)
+            gathered.outputs.append(output)
+            gathered.pictures[output.id] = update.data
             if update.revised_prompt:
                 gathered.revised[str(update.index)] = update.revised_prompt[:MAX_PROMPT]
         case Withheld():

@@ -7,8 +7,9 @@ from typing import Any
 
 from platemark.core.errors import Conflict, FieldError, InvalidRequest, NotFound, Unauthenticated
 from platemark.core.event import Event, EventType
-from platemark.core.ports import Platform, Transaction
-from platemark.core.project import DEFAULT_SCOPES, SCOPES, ApiKey, Principal, Project
+from platemark.core.ids import is_id
+from platemark.core.ports import Platform, Reading, Transaction
+from platemark.core.project import DEFAULT_SCOPES, ROLE_SCOPES, SCOPES, ApiKey, Person, Principal, Project
 
 KEY_PREFIX = "pm_"
 _SECRET_BYTES = 32
@@ -22,6 +23,7 @@ async def authenticate(platform: Platform, secret: str) -> Principal:
     async with platform.store.reading() as read:
         found = await read.all(ApiKey, secret_sha256=hash_secret(secret), limit=1)
         project = await read.find(Project, found[0].project) if found else None
+        person = await read.find(Person, found[0].person) if found and found[0].person else None
     if not found or project is None or project.disabled_at is not None:
         raise Unauthenticated(
             "This API key is not known here. Check that it was copied whole and belongs to this server."
@@ -33,7 +35,16 @@ async def authenticate(platform: Platform, secret: str) -> Principal:
         raise Unauthenticated(
             f"The key {key.name!r} ({key.hint}) expired on {key.expires_at:%Y-%m-%d}. Ask for a new one."
         )
-    return Principal(project=key.project, key=key.id, person=key.person, scopes=frozenset(key.scopes))
+    return Principal(project=key.project, key=key.id, person=key.person, scopes=_scopes_now(key, person))
+
+
+def _scopes_now(key: ApiKey, person: Person | None) -> frozenset[str]:
+    """What the key may do today: no more than its person may, whose role can have changed since it was made."""
+    if key.person is None:
+        return frozenset(key.scopes)
+    if person is None or person.disabled_at is not None:
+        raise Unauthenticated(f"The person of the key {key.name!r} ({key.hint}) works here no longer. Ask for a key.")
+    return frozenset(key.scopes) & ROLE_SCOPES.get(person.roles.get(key.project, ""), frozenset())
 
 
 def hash_secret(secret: str) -> str:
@@ -46,23 +57,58 @@ async def issue(
     principal: Principal,
     *,
     name: str,
-    scopes: Sequence[str] = DEFAULT_SCOPES,
+    scopes: Sequence[str] | None = None,
     person: str | None = None,
     expires_at: datetime | None = None,
     project: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret. A key cannot give what its maker does not have. Raises InvalidRequest, NotAllowed."""
+    """A new key and its secret. A key cannot give what its maker does not have, nor what its person may not do.
+
+    `person` is a name or an id; without `scopes` the key gets all that the person's role allows and its maker has.
+    Raises InvalidRequest, NotAllowed, NotFound.
+    """
     principal.require("keys:manage")
     owner = project or principal.project
     if owner != principal.project:
         principal.require("projects:manage")
-    _check_scopes(principal, scopes)
+    if scopes is not None:
+        _check_scopes(principal, scopes)
     async with platform.store.transaction() as tx:
         if await tx.find(Project, owner) is None:
             raise NotFound(f"There is no project {owner!r}.")
-        key, secret = await add_key(platform, tx, owner, name, scopes, person=person, expires_at=expires_at)
+        holder = await named_person(tx, owner, person) if person is not None else None
+        given = _given(principal, holder, owner, scopes)
+        key, secret = await add_key(
+            platform, tx, owner, name, given, person=holder and holder.id, expires_at=expires_at
+        )
         await note(platform, tx, "key.created", owner, key=key.id, scopes=list(key.scopes), by=principal.key)
     return key, secret
+
+
+async def named_person(read: Reading, project: str, named: str) -> Person:
+    """The person at work in the project that has this name or id. Raises NotFound."""
+    by_id = is_id(named, "per")
+    for person in [await read.find(Person, named)] if by_id else await read.all(Person):
+        at_work = person is not None and person.disabled_at is None and project in person.roles
+        if person is not None and at_work and (by_id or person.name.casefold() == named.casefold()):
+            return person
+    raise NotFound(f"Nobody at work in this project is called {named[:80]!r}. `platemark people list` names everybody.")
+
+
+def _given(principal: Principal, holder: Person | None, project: str, scopes: Sequence[str] | None) -> Sequence[str]:
+    if holder is None:
+        return DEFAULT_SCOPES if scopes is None else scopes
+    role = holder.roles[project]
+    if scopes is None:
+        return [scope for scope in SCOPES if scope in ROLE_SCOPES[role] & principal.scopes]
+    errors = [
+        FieldError(pointer=f"/scopes/{index}", code="scope_not_in_role", message=f"The role {role} has no {scope!r}.")
+        for index, scope in enumerate(scopes)
+        if scope not in ROLE_SCOPES[role]
+    ]
+    if errors:
+        raise InvalidRequest("A key may not do more than its person's role.", errors=errors)
+    return scopes
 
 
 def _check_scopes(principal: Principal, scopes: Sequence[str]) -> None:

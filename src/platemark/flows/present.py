@@ -7,6 +7,8 @@ from platemark.core.image import Image, Publication
 from platemark.core.inspection import Inspection
 from platemark.core.ports import Platform, Reading
 from platemark.core.resource import (
+    AppealInfo,
+    GenerationModeration,
     GenerationResource,
     HopResource,
     ImageInspection,
@@ -20,8 +22,11 @@ from platemark.core.resource import (
     RouteResource,
     WarningResource,
 )
+from platemark.core.sentence import sentence
 from platemark.flows.content import sign
 from platemark.flows.resolve import DEFAULT, models, named
+from platemark.flows.review_appeal import Standing, standing
+from platemark.flows.review_effects import by_policy
 
 # From a path to the absolute URL under which clients reach it.
 ImageUrl = Callable[[str], str]
@@ -32,6 +37,7 @@ async def generation_resource(platform: Platform, generation: Generation, *, url
     async with platform.store.reading() as read:
         images = await read.all(Image, generation=generation.id, order_by="index")
         shown = tuple([await _image(platform, read, image, url) for image in images])
+        moderation = await _moderation(platform, read, generation, url)
     here = url(f"/v1/generations/{generation.id}")
     same = (
         "id",
@@ -56,6 +62,7 @@ async def generation_resource(platform: Platform, generation: Generation, *, url
         parameters=generation.parameters.said,
         inputs=tuple(InputResource.model_validate(each.model_dump()) for each in generation.inputs),
         warnings=tuple(WarningResource.model_validate(warning.model_dump()) for warning in generation.warnings),
+        moderation=moderation,
         images=shown,
         urls=Links(self=here, events=f"{here}/events", cancel=f"{here}/cancel", record=f"{here}/record"),
     )
@@ -89,12 +96,42 @@ async def _image(platform: Platform, read: Reading, image: Image, url: ImageUrl)
         **{name: getattr(image, name) for name in same},
         url=url(path) if path else None,
         url_expires_at=expires,
-        moderation=ImageModeration(state=image.moderation_state, reason_code=image.reason_code),
+        moderation=await _image_moderation(platform, read, image, url),
         inspection=ImageInspection(id=inspection.id, verdict=inspection.verdict, tier=inspection.tier)
         if inspection
         else None,
         publication=ImagePublication(id=publications[-1].id, state=publications[-1].state) if publications else None,
     )
+
+
+async def _image_moderation(platform: Platform, read: Reading, image: Image, url: ImageUrl) -> ImageModeration:
+    found = ImageModeration(state=image.moderation_state, reason_code=image.reason_code)
+    if image.moderation_state == "in_review":
+        return found.model_copy(update={"message": sentence("review", None)})
+    known = await standing(platform, read, image=image.id) if image.moderation_state == "blocked" else None
+    if known is None:
+        return found
+    appeal = _appeal(known, url(f"/v1/images/{image.id}/appeal"))
+    return found.model_copy(update={"message": known.message, "appeal": appeal})
+
+
+async def _moderation(
+    platform: Platform, read: Reading, generation: Generation, url: ImageUrl
+) -> GenerationModeration | None:
+    if generation.status == "held":
+        return GenerationModeration(message=sentence("review", None))
+    mine = generation.status == "blocked" and by_policy(generation)
+    known = await standing(platform, read, generation=generation.id) if mine else None
+    if known is None:
+        return None
+    appeal = _appeal(known, url(f"/v1/generations/{generation.id}/appeal"))
+    return GenerationModeration(reason_code=known.reason_code, message=known.message, appeal=appeal)
+
+
+def _appeal(known: Standing, address: str) -> AppealInfo | None:
+    if known.appeal is not None:
+        return AppealInfo(state=known.appeal.state, review=known.appeal.id)
+    return AppealInfo(state="possible", url=address, until=known.until) if known.until else None
 
 
 def model_resources(platform: Platform) -> list[ModelResource]:

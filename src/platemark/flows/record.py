@@ -25,7 +25,7 @@ from platemark.core.record import (
     RecordUsage,
 )
 from platemark.core.review import Decision, Review
-from platemark.flows import look
+from platemark.flows import kept, look
 from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
 
@@ -48,7 +48,7 @@ async def generation_record(platform: Platform, principal: Principal, generation
             request=await _request(read, generation),
             attempts=tuple(_attempt(attempt) for attempt in attempts),
             moderation=await _moderation(read, generation, None),
-            reviews=tuple(_all(review) for review in await read.all(Review, generation=generation.id)),
+            reviews=await _reviews(read, await read.all(Review, generation=generation.id)),
             images=tuple([await _image(platform, read, image) for image in images]),
             usage=_usage(generation, attempts),
             chain=await _chain(read, generation.project, generation=generation.id),
@@ -63,13 +63,16 @@ async def _image(platform: Platform, read: Reading, image: Image) -> Record:
     return Record(
         image=_picture(image),
         request=await _request(read, generation) if generation else None,
+        upload=await kept.upload_of(read, image),
         attempts=tuple(_attempt(attempt) for attempt in attempts),
         moderation=await _moderation(read, generation, image),
         inspection=_all(inspection) if inspection else None,
-        reviews=tuple(_all(review) for review in await read.all(Review, image=image.id)),
+        reviews=await _reviews(read, await _about(read, image)),
         publications=tuple(_all(publication) for publication in await read.all(Publication, image=image.id)),
         credential={"state": image.credential_state, "signer": image.credential_signer},
         watermark=None,
+        holds=await kept.holds_of(read, image),
+        takedowns=await kept.takedowns_of(read, image),
         usage=_usage(generation, attempts) if generation else None,
         licence=_licence(platform, generation) if generation else None,
         chain=await _chain(read, image.project, **chain),
@@ -140,6 +143,19 @@ async def _moderation(read: Reading, generation: Generation | None, image: Image
         about = {None, image.id if image else None, *parents_of(generation.inputs)}
         found = [ruled for ruled in await read.all(Verdict, generation=generation.id) if ruled.image in about]
     return tuple(_all(ruled) for ruled in found)
+
+
+async def _about(read: Reading, image: Image) -> list[Review]:
+    """Cases about the image, and about the request that it came from."""
+    asked = await read.all(Review, generation=image.generation) if image.generation else []
+    found = {case.id: case for case in (*await read.all(Review, image=image.id), *asked)}
+    return [found[id] for id in sorted(found) if found[id].image in (None, image.id)]
+
+
+async def _reviews(read: Reading, cases: list[Review]) -> tuple[JsonObject, ...]:
+    """Each case with what was decided; what people wrote stays with the case."""
+    found = [(case, await read.all(Decision, review=case.id)) for case in cases]
+    return tuple(_all(case) | {"decisions": [_all(decision) for decision in made]} for case, made in found)
 
 
 def _usage(generation: Generation, attempts: list[Attempt]) -> RecordUsage:

@@ -4,10 +4,9 @@ from datetime import timedelta
 
 from platemark.core.errors import Conflict, GenerationExpired
 from platemark.core.generation import Generation, IdempotencyKey
-from platemark.core.moderation import Review
 from platemark.core.ports import Platform
+from platemark.flows import review_upkeep
 from platemark.flows.end import end, ended
-from platemark.flows.note import tell
 from platemark.telemetry import logger
 
 log = logger(__name__)
@@ -36,33 +35,7 @@ async def revive(platform: Platform, generation: Generation) -> Generation | Non
 
 async def expire(platform: Platform) -> int:
     """End what was not started or decided in time; forget old idempotency keys. Returns how many rows moved."""
-    return await _expire_reviews(platform) + await _expire_starts(platform) + await _forget_keys(platform)
-
-
-async def _expire_reviews(platform: Platform) -> int:
-    now = platform.clock.now()
-    async with platform.store.reading() as read:
-        due = await read.before(Review, "expires_at", now, state=("pending", "claimed"))
-    for review in due:
-        await _expire_review(platform, review)
-    return len(due)
-
-
-async def _expire_review(platform: Platform, review: Review) -> None:
-    try:
-        async with platform.store.transaction() as tx:
-            await tx.change(review, state="expired", decided_at=platform.clock.now())
-            generation = await tx.find(Generation, review.generation) if review.generation else None
-            if generation is None:
-                return
-            await tell(platform, tx, "review.expired", generation, review=review.id)
-            if generation.status != "held":
-                return
-            error = GenerationExpired("Nobody decided about this request in time. Send it again if it is still wanted.")
-            generation = await end(platform, tx, generation, "expired", error=error)
-    except Conflict:
-        return
-    ended(platform, generation)
+    return await review_upkeep.look_after(platform) + await _expire_starts(platform) + await _forget_keys(platform)
 
 
 async def _expire_starts(platform: Platform) -> int:

@@ -34,7 +34,12 @@ class Blankness:
 
 def find_blankness(data: bytes, *, max_bytes: int, max_pixels: int) -> Blankness:
     """Look at one encoded image. Raises as `decode.inspect_bytes`."""
-    image = open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels).convert("RGB")
+    return blankness_of(open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels))
+
+
+def blankness_of(picture: Image.Image) -> Blankness:
+    """The same of pixels that `open_picture` gave."""
+    image = picture.convert("RGB")
     extrema = _extrema(image)
     if max(high for _, high in extrema) <= _BLACK:
         return Blankness("black", 1.0)

@@ -12,6 +12,7 @@ from platemark.imaging.decode import open_picture
 Pixels = Image.Image
 # The package is not typed: 256 zeros and ones, and a quality.
 _compute: Callable[[NDArray[np.uint8]], tuple[NDArray[np.int64], int]] = pdqhash.compute  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+_compute_dihedral: Callable[[NDArray[np.uint8]], tuple[Sequence[NDArray[np.int64]], int]] = pdqhash.compute_dihedral  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 # PDQ looks at 64 × 64 averages; hashing the full size costs fifteen times as much for the same bits but a few.
 _SIDE = 512
 
@@ -26,11 +27,25 @@ def pdq(data: bytes, *, max_bytes: int, max_pixels: int) -> tuple[str, int]:
 
 def pdq_of(picture: Image.Image) -> tuple[str, int]:
     """The same of pixels that `open_picture` would give."""
+    bits, quality = _compute(_pixels(picture))
+    return _digits(bits), quality
+
+
+def dihedral(picture: Image.Image) -> tuple[tuple[str, ...], int]:
+    """The hashes of all eight ways that the picture can lie, turned and mirrored, itself first; and the quality."""
+    turned, quality = _compute_dihedral(_pixels(picture))
+    return tuple(map(_digits, turned)), quality
+
+
+def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
     image = picture.convert("RGB")
     if max(image.size) > _SIDE:
         image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
-    bits, quality = _compute(np.asarray(image))
-    return np.packbits(bits.astype(np.uint8)).tobytes().hex(), quality
+    return np.asarray(image)
+
+
+def _digits(bits: NDArray[np.int64]) -> str:
+    return np.packbits(bits.astype(np.uint8)).tobytes().hex()
 
 
 def distance(one: str, other: str) -> int:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import anyio
+import anyio.lowlevel
 from dbos import DBOS
 
 from platemark.core.generation import Generation
 from platemark.core.ports import Platform
-from platemark.flows import upkeep
+from platemark.flows import retention, upkeep
 from platemark.jobs.engine import VERSION
 from platemark.jobs.runtime import DurableJobs, queue_of, workflow_id
 from platemark.store.database import Database
@@ -48,12 +49,24 @@ async def beat(
 async def sweep(jobs: DurableJobs, database: Database, platform: Platform, every: float, dead_after: float) -> None:
     """Look after everything that nobody else does, for ever."""
     while True:
-        for chore in (_adopt, _resubmit, _expire, _purge):
+        for chore in (_adopt, _resubmit, _expire, _keep_up, _purge):
             try:
                 await chore(jobs, database, platform, dead_after)
             except Exception:
                 log.exception("sweep.failed", chore=chore.__name__.lstrip("_"))
         await anyio.sleep(every)
+
+
+async def retain(database: Database, platform: Platform) -> None:
+    """Delete what is over its time, for ever; one process at a time does it."""
+    while True:
+        try:
+            async with database.leading("retain") as mine:
+                while mine and (await retention.retain(platform)).more:
+                    await anyio.lowlevel.checkpoint()
+        except Exception:
+            log.exception("retention.failed")
+        await anyio.sleep(retention.EVERY.total_seconds())
 
 
 async def _adopt(jobs: DurableJobs, database: Database, platform: Platform, dead_after: float) -> None:
@@ -111,6 +124,10 @@ async def _resubmit_one(platform: Platform, generation: Generation, status: str 
 async def _expire(_jobs: DurableJobs, database: Database, platform: Platform, _dead_after: float) -> None:
     await upkeep.expire(platform)
     await database.drop_transient(platform.clock.now() - _KEEP_TRANSIENT)
+
+
+async def _keep_up(_jobs: DurableJobs, _database: Database, platform: Platform, _dead_after: float) -> None:
+    await retention.keep_up(platform)
 
 
 async def _purge(_jobs: DurableJobs, database: Database, platform: Platform, _dead_after: float) -> None:

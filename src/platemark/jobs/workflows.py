@@ -1,6 +1,8 @@
-"""One workflow per verb. Steps call one flow function each, ids in and small outcomes out.
+"""One workflow per verb, which orders flow functions and keeps nothing of them: what is done stands in our rows.
 
-A change that running workflows could not survive bumps `settings.CONTRACT_VERSION`.
+Run again after a crash it begins at its beginning, and the flows go on where the rows say; no step is written down
+besides (docs/decisions/0007-cpu-of-a-hosted-image.md). A change that running workflows could not survive bumps
+`settings.CONTRACT_VERSION`.
 """
 
 import asyncio
@@ -9,7 +11,6 @@ from dataclasses import dataclass, field
 
 from dbos import DBOS
 
-from platemark.core.base import JsonObject
 from platemark.core.generation import Generation
 from platemark.core.ports import Platform
 from platemark.flows import generate as flow
@@ -46,8 +47,7 @@ def _current() -> Bound:
     return bound
 
 
-async def _call(generation_id: str) -> JsonObject:
-    bound = _current()
+async def _call(bound: Bound, generation_id: str) -> Outcome:
     async with bound.platform.store.reading() as read:
         generation = await read.get(Generation, generation_id)
     if (after := _moved_on(bound.platform, generation)) is not None:
@@ -55,20 +55,11 @@ async def _call(generation_id: str) -> JsonObject:
     provider = generation.model.split("/", 1)[0]
     slots = bound.slots.setdefault(provider, Slots(1))
     async with slots.hold(generation.lane):
-        return _plain(await flow.call(bound.platform, generation_id))
+        return await flow.call(bound.platform, generation_id)
 
 
-async def _finish(generation_id: str) -> JsonObject:
-    platform = _current().platform
-    async with platform.store.reading() as read:
-        generation = await read.get(Generation, generation_id)
-    if (after := _moved_on(platform, generation)) is not None:
-        return after
-    return _plain(await flow.finish(platform, generation_id))
-
-
-def _moved_on(platform: Platform, generation: Generation) -> JsonObject | None:
-    """Where a crash came between the end of this run in our rows and the end of its step: what is left is the next run.
+def _moved_on(platform: Platform, generation: Generation) -> Outcome | None:
+    """Where a crash came between the end of this run in our rows and that of its workflow: the next run is left.
 
     That one may belong to another provider's queue, and to processes that this one is none of.
     """
@@ -77,29 +68,24 @@ def _moved_on(platform: Platform, generation: Generation) -> JsonObject | None:
         return None
     until = generation.retry_at
     delay = (until - platform.clock.now()).total_seconds() if until else 0.0
-    return _plain(Outcome("retry", max(0.0, delay)))
+    return Outcome("retry", max(0.0, delay))
 
 
-async def _again(generation_id: str, delay: float) -> None:
-    platform = _current().platform
+async def _again(platform: Platform, generation_id: str, delay: float) -> None:
     async with platform.store.reading() as read:
         generation = await read.get(Generation, generation_id)
     if not generation.done:
-        # In a context of its own: DBOS starts no workflow from inside a step, and this one is nobody's child.
+        # In a context of its own: this one is nobody's child.
         await asyncio.create_task(platform.jobs.submit(generation, delay=delay), context=contextvars.Context())
-
-
-def _plain(outcome: Outcome) -> JsonObject:
-    return {"kind": outcome.kind, "delay": outcome.delay}
 
 
 @DBOS.workflow(name="generate", max_recovery_attempts=MAX_RECOVERIES)
 async def generate(generation_id: str) -> str:
     """Call, then finish. A retry is a new workflow with a delay, so that waiting holds nothing."""
-    _current()
-    outcome = await DBOS.run_step_async({"name": "call"}, _call, generation_id)
-    if outcome["kind"] == "made":
-        outcome = await DBOS.run_step_async({"name": "finish"}, _finish, generation_id)
-    if outcome["kind"] == "retry":
-        await DBOS.run_step_async({"name": "again"}, _again, generation_id, outcome["delay"])
-    return str(outcome["kind"])
+    bound = _current()
+    outcome = await _call(bound, generation_id)
+    if outcome.kind == "made":
+        outcome = await flow.finish(bound.platform, generation_id, outcome.made)
+    if outcome.kind == "retry":
+        await _again(bound.platform, generation_id, outcome.delay)
+    return outcome.kind

@@ -5,8 +5,9 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -243,8 +244,31 @@ def data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{as_base64(png)}"
 
 
+# Payloads of the answer that is being read, by the identity of their text, which is held so that it stays the same.
+_decoded: ContextVar[dict[int, tuple[str, bytes | None]] | None] = ContextVar("_decoded", default=None)
+
+
+@contextmanager
+def decoding_once() -> Generator[None]:
+    """Inside the block a text is decoded once: what is kept of an answer and what is read from it are the same."""
+    token = _decoded.set({})
+    try:
+        yield
+    finally:
+        _decoded.reset(token)
+
+
 def decode_payload(text: str) -> bytes | None:
     """The bytes of a picture that came as text: a data URI, base64 (any alphabet, with or without padding) or hex."""
+    known = _decoded.get()
+    if known is None:
+        return _decode(text)
+    if id(text) not in known:
+        known[id(text)] = (text, _decode(text))
+    return known[id(text)][1]
+
+
+def _decode(text: str) -> bytes | None:
     text = text.strip()
     if found := _DATA_URI.match(text):
         text = text[found.end() :]

@@ -26,7 +26,7 @@ from platemark.imaging.blank import find_blankness
 from platemark.imaging.header import sniff
 from platemark.providers.breaker import Breaker
 from platemark.providers.catalogue import Declared, check, header_of
-from platemark.providers.http import Call, Keys, Lost, Reply, Transport, decode_payload, kept
+from platemark.providers.http import Call, Keys, Lost, Reply, Transport, decode_payload, decoding_once, kept
 from platemark.providers.listening import listening
 from platemark.providers.outcomes import NOTHING_MADE, Outcome, Verdict, classify, error_of
 from platemark.providers.pacer import Pacer
@@ -347,7 +347,11 @@ class Remote:
             exchange.verdict = Verdict(_OF_LOST[reply.cut], (self.keys.clean(reply.words),))
             exchange.reading = Reading(ticket=exchange.reading.ticket)
         else:
-            await _aside(reply, self._note, exchange, reply, model)
+            await _aside(reply, self._noted, exchange, reply, model)
+
+    def _noted(self, exchange: Exchange, reply: Reply, model: Declared) -> None:
+        with decoding_once():
+            self._note(exchange, reply, model)
 
     def _note(self, exchange: Exchange, reply: Reply, model: Declared) -> None:
         ticket = exchange.reading.ticket

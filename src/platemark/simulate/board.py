@@ -43,6 +43,7 @@ OWN = (
     "failed_later",
     "duplicate_webhook",
     "forged_webhook",
+    "unknown_category",
 )
 TROUBLES = COMMON + OWN
 # What a fake remembers of a kind, such as jobs or files.

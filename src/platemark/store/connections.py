@@ -1,20 +1,20 @@
 """Connections to SQLite and PostgreSQL, set up so that both keep the same promises."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
-from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, exc, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.sql.base import Executable
 
 from platemark.core.errors import Misconfigured
+from platemark.store.answers import Answer, Pool, Session, Statement
 from platemark.store.faults import translated
+from platemark.store.postgres import Links
+from platemark.store.sqlite import Lanes
 
-T = TypeVar("T")
 WAIT_SECONDS = 30.0
 POOL = 5
 _DRIVERS = {
@@ -46,24 +46,26 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def connect(url: URL, *, writes: bool, wait_seconds: float = WAIT_SECONDS) -> AsyncEngine:
+def connect(url: URL, *, writes: bool, wait_seconds: float = WAIT_SECONDS) -> Pool:
     """A pool of connections, for transactions or for reading alone."""
-    options = _options(url, wait_seconds)
+    options = _options(url)
     if is_sqlite(url):
+        file = create_engine(url, **options, poolclass=NullPool)
+        _prepare_sqlite(file, wait_seconds, begin="BEGIN IMMEDIATE" if writes else "BEGIN")
         # One writer: those of this process queue here in order, instead of polling for the lock of the file.
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options, pool_size=1 if writes else POOL)
-        _prepare_sqlite(engine.sync_engine, wait_seconds, begin="BEGIN IMMEDIATE" if writes else "BEGIN")
-        return engine
-    engine = create_async_engine(url, **options, pool_size=POOL, pool_pre_ping=True)
+        return Lanes(file, 1 if writes else POOL, wait_seconds, writes=writes)
+    engine = create_async_engine(
+        url, **options, pool_size=POOL, max_overflow=0, pool_timeout=wait_seconds, pool_pre_ping=True
+    )
     _prepare_postgres(engine.sync_engine, wait_seconds)
     # One moment for all reads of a block, as SQLite has it.
     repeatable = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    return engine if writes else engine.execution_options(**repeatable)
+    return Links(engine if writes else engine.execution_options(**repeatable))
 
 
 def connect_blocking(url: URL) -> Engine:
     """For migrations, which run in a thread of their own and may make a table anew that others refer to."""
-    engine = create_engine(url, **_options(url, WAIT_SECONDS))
+    engine = create_engine(url, **_options(url))
     if is_sqlite(url):
         _prepare_sqlite(engine, WAIT_SECONDS, begin="BEGIN IMMEDIATE", foreign_keys=False)
     else:
@@ -72,62 +74,29 @@ def connect_blocking(url: URL) -> Engine:
 
 
 @asynccontextmanager
-async def begun(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """A connection inside a transaction: committed at the end of the block, rolled back when it raises.
-
-    Cancellation takes effect between statements, never inside one: SQLite's driver would be left in the middle of it,
-    with the lock of the file.
-    """
-    async with taken(engine) as connection:
-        await _finish(connection.begin())
-        yield connection
-        await _finish(connection.commit())
-
-
-@asynccontextmanager
-async def taken(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """A connection of the pool, which gets it back. Raises our errors."""
-    connection = engine.connect()
+async def begun(pool: Pool) -> AsyncGenerator[Session]:
+    """A connection inside a transaction: committed at the end of the block, rolled back when it raises. Our errors."""
     with translated():
-        try:
-            await _finish(connection.start())
-            yield connection
-        finally:
-            if connection.sync_connection is not None:
-                await _finish(connection.close())
+        async with pool.begun() as session:
+            yield session
 
 
-async def run(connection: AsyncConnection, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+async def run(session: Session, statement: Executable, rows: Any = None) -> Answer:
     """Execute, with one set of values or with several. Raises our errors."""
+    return (await run_all(session, (statement, rows)))[0]
+
+
+async def run_all(session: Session, *statements: Statement) -> list[Answer]:
+    """Execute one after the other. Cancellation takes effect before them, not between. Raises our errors."""
     await anyio.lowlevel.checkpoint_if_cancelled()
     with translated():
-        return await _finish(connection.execute(statement, rows))
+        return await session.run(*statements)
 
 
-async def _finish(work: Awaitable[T]) -> T:
-    """Await `work` to its end, whoever cancels us meanwhile; they have their way afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is not None and task.exception() is None:
-        raise cancelled
-    return task.result()
-
-
-def _options(url: URL, wait_seconds: float) -> dict[str, Any]:
+def _options(url: URL) -> dict[str, Any]:
     connect_args = {} if is_sqlite(url) else {"connect_timeout": 10, "application_name": "platemark", **url.query}
     # Parameters are hidden because errors would quote prompts.
-    return {
-        "max_overflow": 0,
-        "pool_timeout": wait_seconds,
-        "hide_parameters": True,
-        "connect_args": connect_args,
-    }
+    return {"hide_parameters": True, "connect_args": connect_args}
 
 
 def _prepare_sqlite(engine: Engine, wait_seconds: float, *, begin: str, foreign_keys: bool = True) -> None:

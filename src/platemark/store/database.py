@@ -7,16 +7,17 @@ from typing import Self
 
 import anyio
 from sqlalchemy import delete, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platemark.core.generation import TERMINAL
 from platemark.store import connections, tables, workers
+from platemark.store.answers import Pool
+from platemark.store.postgres import Links
 from platemark.store.reading import Rows
 from platemark.store.workers import Worker
 from platemark.store.writing import Writes
 
 
-def _pools(url: str, wait_seconds: float) -> tuple[AsyncEngine, AsyncEngine]:
+def _pools(url: str, wait_seconds: float) -> tuple[Pool, Pool]:
     parsed = connections.parse(url)
     readers, writers = (
         connections.connect(parsed, writes=writes, wait_seconds=wait_seconds) for writes in (False, True)
@@ -27,7 +28,7 @@ def _pools(url: str, wait_seconds: float) -> tuple[AsyncEngine, AsyncEngine]:
 class Database:
     """Implements the port Store, and keeps what the durable runtime needs to know of its workers."""
 
-    def __init__(self, readers: AsyncEngine, writers: AsyncEngine) -> None:
+    def __init__(self, readers: Pool, writers: Pool) -> None:
         self._readers = readers
         self._writers = writers
 
@@ -73,7 +74,7 @@ class Database:
         )
         statement = delete(tables.events).where(tables.TRANSIENT_EVENTS, tables.events.c.generation.in_(done))
         async with connections.begun(self._writers) as connection:
-            return (await connections.run(connection, statement)).rowcount
+            return (await connections.run(connection, statement)).count
 
     async def beat(self, executor_id: str, boot_id: str, role: str) -> None:
         """Say that this worker lives, at the time of the database."""
@@ -102,7 +103,7 @@ class Database:
         A leader that dies holds nobody up: its lock ends with its connection. One that loses its connection is not
         told, so keep the block short and its work idempotent.
         """
-        if self._writers.dialect.name == "sqlite":
+        if not isinstance(self._writers, Links):
             yield True
             return
         async with workers.leading(self._writers, task) as mine:

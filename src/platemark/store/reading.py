@@ -2,23 +2,23 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Select, Table, exists, func, or_, select
-from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
 
 from platemark.core.audit import AuditLine
 from platemark.core.base import Noun
-from platemark.core.errors import FieldError, InvalidRequest, NotFound
+from platemark.core.errors import FieldError, InvalidRequest, NotFound, TooLarge
 from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.ports import Page, Query
-from platemark.store import connections, tables
+from platemark.store import connections, statements, tables
+from platemark.store.answers import Answer, Session, Statement
 from platemark.store.codec import is_json, kind_of, project_of, to_noun
+from platemark.store.counting import counts
 
 N = TypeVar("N", bound=Noun)
 _MARK = b"1:"
@@ -27,7 +27,7 @@ _MARK = b"1:"
 class Rows:
     """Implements the port Reading on one connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Session) -> None:
         self._connection = connection
 
     async def get(self, kind: type[N], id: str) -> N:
@@ -49,20 +49,43 @@ class Rows:
         """Rows whose fields equal the given values (a tuple or frozenset: any of them; None: is null)."""
         table = kind_of(kind).table
         await self._meet_in(equals)
-        return await self._nouns(
-            kind, select(table).where(*_equal(table, equals)).order_by(table.c[order_by], table.c.id).limit(limit)
-        )
+        statement = statements.matching(table, statements.shape_of(equals), order_by, limited=limit is not None)
+        return await self._nouns(kind, statement, statements.values_of(equals, limit))
 
-    async def before(self, kind: type[N], field: str, moment: datetime, *, limit: int = 100, **equals: Any) -> list[N]:
-        """Rows whose timestamp `field` lies before `moment`, oldest first."""
+    async def fields(
+        self, kind: type[Noun], names: Sequence[str], *, after: str = "", limit: int = 5000, **equals: Any
+    ) -> list[tuple[Any, ...]]:
+        """Plain fields of rows with an id greater than `after`, by id: for what is too many to be read as nouns."""
+        table = kind_of(kind).table
+        await self._meet_in(equals)
+        wanted = select(*(table.c[name] for name in names)).where(table.c.id > after, *equal(table, equals))
+        found = await self._run(wanted.order_by(table.c.id).limit(limit))
+        return [tuple(row.values()) for row in found.rows]
+
+    async def before(
+        self,
+        kind: type[N],
+        field: str,
+        moment: datetime,
+        *,
+        limit: int = 100,
+        skip: int = 0,
+        having: str | None = None,
+        **equals: Any,
+    ) -> list[N]:
+        """Rows whose timestamp `field` lies before `moment`, oldest first, without the first `skip`.
+
+        `having`: only those in which this field is not None.
+        """
         table = kind_of(kind).table
         await self._meet_in(equals)
         return await self._nouns(
             kind,
             select(table)
-            .where(table.c[field] < moment, *_equal(table, equals))
+            .where(table.c[field] < moment, *equal(table, equals), *([table.c[having].is_not(None)] if having else []))
             .order_by(table.c[field], table.c.id)
-            .limit(limit),
+            .limit(limit)
+            .offset(skip),
         )
 
     async def page(self, kind: type[N], query: Query) -> Page[N]:
@@ -72,17 +95,35 @@ class Rows:
         """
         table = kind_of(kind).table
         await self._meet(query.project)
-        wanted = _equal(table, {**query.equals, "project": query.project}) + _tagged(kind, table, query.tags)
+        wanted = equal(table, {**query.equals, "project": query.project}) + _tagged(kind, table, query.tags)
         if query.cursor is not None:
             wanted.append(table.c.id < _read_cursor(query.cursor))
-        if query.since is not None:
-            wanted.append(table.c.created_at >= query.since)
-        if query.until is not None:
-            wanted.append(table.c.created_at < query.until)
+        wanted += _between(table, query.since, query.until)
         limit = max(1, query.limit)
         found = await self._nouns(kind, select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit + 1))
         data = tuple(found[:limit])
         return Page(data, _cursor(data[-1].id) if len(found) > limit else None)
+
+    async def count_by(
+        self,
+        kind: type[N],
+        by: Sequence[str],
+        *,
+        project: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        most: int = 10_000,
+    ) -> list[tuple[tuple[str | None, ...], int]]:
+        """How many rows of a project share the values of these fields; the most first. Raises TooLarge."""
+        table = kind_of(kind).table
+        await self._meet(project)
+        statement = counts(table, by, sqlite=self._connection.dialect.name == "sqlite")
+        wanted = [*equal(table, {"project": project}), *_between(table, since, until)]
+        found = (await self._run(statement.where(*wanted).limit(most + 1))).rows
+        if len(found) > most:
+            raise TooLarge(f"There are more than {most} groups. Ask for a shorter time, or for fewer fields.")
+        rows = (tuple[Any, ...](row.values()) for row in found)
+        return [(row[:-1], row[-1]) for row in rows]
 
     async def events(
         self, project: str, *, generation: str | None = None, after: int = 0, limit: int = 1000
@@ -97,8 +138,8 @@ class Rows:
     async def chain(self, project: str, *, after: int = 0, limit: int = 1000) -> list[AuditLine]:
         """Lines of the project's chain with `seq` greater than `after`, in order."""
         lines = tables.audit_lines
-        rows = await self._run(_lines(project).where(lines.c.seq > after).order_by(lines.c.seq).limit(limit))
-        return [AuditLine.model_validate(dict(row)) for row in rows.mappings()]
+        found = await self._run(_lines(project).where(lines.c.seq > after).order_by(lines.c.seq).limit(limit))
+        return [AuditLine.model_validate(dict(row)) for row in found.rows]
 
     async def chain_span(
         self, project: str, *, generation: str | None = None, image: str | None = None
@@ -109,7 +150,8 @@ class Rows:
         if not about:
             raise ValueError("Name a generation or an image.")
         span = select(func.min(lines.c.seq), func.max(lines.c.seq)).where(lines.c.project == project, or_(*about))
-        first, last = tuple[int | None, ...]((await self._run(span)).one())
+        (row,) = (await self._run(span)).rows
+        first, last = tuple[Any, ...](row.values())
         return None if first is None or last is None else (first, last)
 
     async def _meet(self, project: str | None) -> bool:
@@ -121,16 +163,18 @@ class Rows:
             await self._meet(project)
 
     async def _one(self, kind: type[N], id: str) -> N | None:
-        table = kind_of(kind).table
-        row = (await self._run(select(table).where(table.c.id == id))).mappings().first()
-        return None if row is None else to_noun(kind, row)
+        found = (await self._run(statements.by_id(kind_of(kind).table), {"id": id})).rows
+        return to_noun(kind, found[0]) if found else None
 
-    async def _nouns(self, kind: type[N], statement: Select[Any]) -> list[N]:
-        return [to_noun(kind, row) for row in (await self._run(statement)).mappings()]
+    async def _nouns(self, kind: type[N], statement: Select[Any], values: Any = None) -> list[N]:
+        return [to_noun(kind, row) for row in (await self._run(statement, values)).rows]
 
-    async def _run(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+    async def _run(self, statement: Executable, rows: Any = None) -> Answer:
+        return (await self._run_all((statement, rows)))[0]
+
+    async def _run_all(self, *statements: Statement) -> list[Answer]:
         try:
-            return await connections.run(self._connection, statement, rows)
+            return await connections.run_all(self._connection, *statements)
         except UnicodeEncodeError:
             raise InvalidRequest("A text holds half a surrogate pair. Send valid Unicode.") from None
 
@@ -140,7 +184,8 @@ def _lines(project: str) -> Select[Any]:
     return select(*(lines.c[name] for name in AuditLine.model_fields)).where(lines.c.project == project)
 
 
-def _equal(table: Table, equals: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+def equal(table: Table, equals: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """What has to hold of a row. Raises TypeError for a column that cannot be searched by."""
     return [_compare(table, name, value) for name, value in equals.items()]
 
 
@@ -151,6 +196,15 @@ def _compare(table: Table, name: str, value: Any) -> ColumnElement[bool]:
     if isinstance(value, tuple | frozenset):
         return column.in_(tuple(cast("Iterable[Any]", value)))
     return column == value
+
+
+def _between(table: Table, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    wanted = list[ColumnElement[bool]]()
+    if since is not None:
+        wanted.append(table.c.created_at >= since)
+    if until is not None:
+        wanted.append(table.c.created_at < until)
+    return wanted
 
 
 def _tagged(kind: type[Noun], table: Table, wanted: Mapping[str, str]) -> list[ColumnElement[bool]]:

@@ -28,11 +28,17 @@ from platemark.core.attempt import ATTEMPT_MOVES, Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.event import TRANSIENT, Event
 from platemark.core.generation import GENERATION_MOVES, Generation, IdempotencyKey, PromptText
+from platemark.core.hashlist import ENTRY_MOVES, IMPORT_MOVES, LIST_MOVES, HashEntry, HashImport, HashList
+from platemark.core.hold import Hold
 from platemark.core.image import MODERATION_MOVES, PUBLICATION_MOVES, Blob, Fingerprint, Image, Publication
 from platemark.core.inspection import Inspection
-from platemark.core.moderation import REVIEW_MOVES, Review, Verdict
+from platemark.core.moderation import Verdict
 from platemark.core.money import Usage
+from platemark.core.policy import POLICY_MOVES, Policy
 from platemark.core.project import ApiKey, Person, Project
+from platemark.core.review import DECISION_MOVES, REVIEW_MOVES, Decision, Reveal, Review, ReviewerChoice, ReviewNote
+from platemark.core.takedown import TAKEDOWN_MOVES, Takedown, TakedownImage
+from platemark.core.upload import UPLOAD_MOVES, Upload
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -214,6 +220,7 @@ images = Table(
     Index(None, "project", "original_sha256"),
     Index(None, "project", "generation"),
     Index(None, "generation"),
+    Index(None, "moderation_state", "created_at"),
 )
 blobs = Table(
     "blobs",
@@ -222,7 +229,9 @@ blobs = Table(
     *_text("project sha256 media_type"),
     *_whole("size"),
     *_time("created_at"),
+    *_time("doomed_at", null=True),
     Index(None, "project", "sha256"),
+    Index(None, "doomed_at"),
 )
 publications = Table(
     "publications",
@@ -230,10 +239,11 @@ publications = Table(
     _key(),
     *_text("project state"),
     _refers("image", "images.id"),
-    *_text("audience", null=True),
+    *_text("audience verdict", null=True),
     *_time("created_at changed_at"),
     Index(None, "image"),
     Index(None, "project", "state", "id"),
+    Index(None, "state", "changed_at"),
 )
 fingerprints = Table(
     "fingerprints",
@@ -268,14 +278,74 @@ reviews = Table(
     *_text("project state"),
     _refers("verdict", "verdicts.id"),
     *_text("generation image reason_code", null=True),
-    *_whole("level"),
-    *_time("created_at expires_at"),
-    *_time("decided_at", null=True),
+    *_text("kind desk stage place"),
+    *_text("of audience requester user_sha256 claimed_by", null=True),
+    *_whole("level severity version"),
+    Column("hard", Boolean, nullable=False),
+    *_json("barred"),
+    *_time("created_at due_at expires_at"),
+    *_time("claimed_at lease_until warn_at breached_at decided_at", null=True),
     Index(None, "project", "state", "id"),
+    Index(None, "project", "state", "place"),
     Index(None, "state", "expires_at"),
+    Index(None, "state", "due_at"),
+    Index(None, "state", "lease_until"),
+    Index(None, "state", "warn_at"),
     Index(None, "generation"),
     Index(None, "image"),
     Index(None, "verdict"),
+    Index(None, "of"),
+)
+review_decisions = Table(
+    "review_decisions",
+    metadata,
+    _key(),
+    *_text("project by key action state second reason_code"),
+    _refers("review", "reviews.id"),
+    *_text("desk audience message note", null=True),
+    Column("override", Boolean, nullable=False),
+    Column("single_operator", Boolean, nullable=False),
+    *_whole("reveals seconds"),
+    *_time("decided_at effective_at"),
+    *_time("settled_at", null=True),
+    Index(None, "review"),
+    Index(None, "state", "effective_at"),
+    Index(None, "project", "decided_at"),
+)
+review_notes = Table(
+    "review_notes",
+    metadata,
+    _key(),
+    *_text("project by"),
+    _refers("review", "reviews.id"),
+    *_text("salt body", null=True),
+    *_time("created_at"),
+    *_time("erased_at", null=True),
+    Index(None, "review"),
+)
+reveals = Table(
+    "reveals",
+    metadata,
+    _key(),
+    *_text("project image by"),
+    _refers("review", "reviews.id"),
+    *_text("reason_code", null=True),
+    Column("severe", Boolean, nullable=False),
+    *_time("at"),
+    Index(None, "review"),
+    Index(None, "by", "at"),
+)
+reviewer_choices = Table(
+    "reviewer_choices", metadata, _key(), *_text("project by"), *_json("opted_out"), *_time("changed_at")
+)
+policies = Table(
+    "policies",
+    metadata,
+    _key(),
+    *_text("project state content author"),
+    *_text("approver note", null=True),
+    *_time("created_at changed_at"),
+    Index(None, "project", "state"),
 )
 inspections = Table(
     "inspections",
@@ -332,6 +402,102 @@ audit_lines = Table(
     Index(None, "project", "generation", "seq"),
     Index(None, "project", "image", "seq"),
 )
+holds = Table(
+    "holds",
+    metadata,
+    _key(),
+    *_text("project reason_code created_by"),
+    *_text("image generation user_sha256 note_sha256 released_by", null=True),
+    _refers("note", "prompt_texts.id", null=True),
+    *_time("created_at until"),
+    *_time("released_at", null=True),
+    Index(None, "project", "id"),
+    Index(None, "image"),
+    Index(None, "generation"),
+    Index(None, "project", "user_sha256"),
+    Index(None, "until"),
+    Index(None, "note"),
+)
+takedowns = Table(
+    "takedowns",
+    metadata,
+    _key(),
+    *_text("project kind state statement_sha256 created_by"),
+    _refers("statement", "prompt_texts.id"),
+    *_text("decided_by reason_code", null=True),
+    *_time("created_at due_at warn_at"),
+    *_time("warned_at breached_at decided_at", null=True),
+    Index(None, "project", "state", "id"),
+    Index(None, "state", "due_at"),
+    Index(None, "state", "warn_at"),
+    Index(None, "statement"),
+)
+takedown_images = Table(
+    "takedown_images",
+    metadata,
+    _key(),
+    *_text("project image how"),
+    _refers("takedown", "takedowns.id"),
+    *_whole("distance"),
+    *_text("user_sha256", null=True),
+    *_time("done_at", null=True),
+    UniqueConstraint("takedown", "image"),
+    Index(None, "image"),
+    Index(None, "project", "user_sha256"),
+)
+uploads = Table(
+    "uploads",
+    metadata,
+    _key(),
+    *_text("project key state sha256"),
+    *_whole("size received"),
+    *_text("text_sha256 user_sha256 role audience image replay_key body_sha256", null=True),
+    _refers("text", "prompt_texts.id", null=True),
+    *_json("pieces tags"),
+    *_time("created_at expires_at"),
+    *_time("finished_at", null=True),
+    UniqueConstraint("replay_key"),
+    Index(None, "project", "sha256"),
+    Index(None, "image"),
+    Index(None, "text"),
+    Index(None, "state", "expires_at"),
+)
+hash_lists = Table(
+    "hash_lists",
+    metadata,
+    _key(),
+    *_text("name source purpose action reason_code state created_by"),
+    *_text("signed", null=True),
+    *_json("kinds"),
+    *_whole("version entries"),
+    *_time("created_at changed_at"),
+)
+hash_imports = Table(
+    "hash_imports",
+    metadata,
+    _key(),
+    _refers("list", "hash_lists.id"),
+    *_text("state sha256 proposed_by"),
+    *_text("signed confirmed_by", null=True),
+    Column("replaces", Boolean, nullable=False),
+    *_whole("rows added known withdrawals invalid"),
+    *_time("created_at"),
+    *_time("decided_at", null=True),
+    Index(None, "list", "state"),
+)
+hash_entries = Table(
+    "hash_entries",
+    metadata,
+    _key(),
+    _refers("list", "hash_lists.id"),
+    _refers("batch", "hash_imports.id"),
+    *_text("kind status"),
+    *_text("hash", null=True),
+    *_time("added_at"),
+    *_time("withdrawn_at", null=True),
+    Index(None, "list", "hash"),
+    Index(None, "batch", "status", "id"),
+)
 workers = Table("workers", metadata, _key("executor_id"), *_text("boot_id role"), *_time("heartbeat_at"))
 
 
@@ -360,7 +526,19 @@ KINDS: dict[type[Noun], Kind] = {
     Fingerprint: Kind("fingerprint", fingerprints),
     Verdict: Kind("verdict", verdicts),
     Review: Kind("review", reviews, "state", REVIEW_MOVES),
+    Decision: Kind("decision", review_decisions, "state", DECISION_MOVES),
+    ReviewNote: Kind("note", review_notes),
+    Reveal: Kind("reveal", reveals),
+    ReviewerChoice: Kind("choice of a reviewer", reviewer_choices),
+    Policy: Kind("policy", policies, "state", POLICY_MOVES),
     Inspection: Kind("inspection", inspections),
     Usage: Kind("usage line", usages),
+    Hold: Kind("hold", holds),
+    Takedown: Kind("takedown notice", takedowns, "state", TAKEDOWN_MOVES),
+    TakedownImage: Kind("image of a notice", takedown_images),
+    Upload: Kind("upload", uploads, "state", UPLOAD_MOVES),
+    HashList: Kind("hash list", hash_lists, "state", LIST_MOVES),
+    HashImport: Kind("import", hash_imports, "state", IMPORT_MOVES),
+    HashEntry: Kind("hash", hash_entries, "status", ENTRY_MOVES),
     Event: Kind("event", events),
 }

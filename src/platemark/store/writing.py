@@ -2,26 +2,28 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
-from sqlalchemy.engine import CursorResult
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from platemark.core.audit import AuditLine, canonical, next_line
 from platemark.core.base import JsonObject, Noun
 from platemark.core.errors import Conflict, PlatemarkError
 from platemark.core.event import TRANSIENT, Event
 from platemark.core.generation import Generation, check_move
-from platemark.store import tables
+from platemark.store import statements, tables
+from platemark.store.answers import Answer, Session, Statement
 from platemark.store.codec import changed, is_json, kind_of, project_of, to_row
-from platemark.store.reading import Rows
+from platemark.store.reading import Rows, equal
 from platemark.store.tables import Kind
 
 N = TypeVar("N", bound=Noun)
 # Keeps our advisory locks apart from those of others in the same database.
 _LOCK_SPACE = 7_226_171_913
+_OF = "chain_of"
 _REFERRED_FIRST = tables.metadata.sorted_tables
 
 
@@ -33,7 +35,7 @@ class Writes(Rows):
     still so when it is acted upon, and two transactions never wait for each other.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Session) -> None:
         super().__init__(connection)
         self._locks = connection.dialect.name == "postgresql"
         self._met: set[str] = set()
@@ -55,9 +57,9 @@ class Writes(Rows):
             rows[table].append(to_row(noun, table))
             if isinstance(noun, Generation):
                 rows[tables.generation_tags] += _tag_rows(noun)
-        for table in _REFERRED_FIRST:
-            if table in rows:
-                await self._insert(table, rows[table])
+        found = [_inserting(table, rows[table]) for table in _REFERRED_FIRST if rows.get(table)]
+        if found:
+            await self._run_all(*found)
 
     async def change(self, noun: N, **changes: Any) -> N:
         """Compare-and-set: the row must still be in the state that `noun` shows, and the move must be allowed.
@@ -71,11 +73,23 @@ class Writes(Rows):
         new, columns = changed(noun, kind.table, changes)
         await self._meet(project_of(noun))
         guards = _guards(kind, changes)
-        same = [kind.table.c[name].is_not_distinct_from(getattr(noun, name)) for name in guards]
-        done = await self._run(update(kind.table).where(kind.table.c.id == noun.id, *same).values(columns))
-        if done.rowcount != 1:
+        was = {name: getattr(noun, name) for name in guards}
+        statement = statements.changing(kind.table, tuple(guards), tuple(columns))
+        if (await self._run(statement, statements.change_values(noun.id, was, columns))).count != 1:
             raise _moved_on(kind, noun, await self.get(type(noun), noun.id), guards)
         return new
+
+    async def change_all(self, kind: type[Noun], changes: Mapping[str, Any], **equals: Any) -> int:
+        """Set plain fields of every row whose fields equal the given values; how many there were."""
+        table = kind_of(kind).table
+        await self._meet_in(equals)
+        return (await self._run(update(table).where(*equal(table, equals)).values(dict(changes)))).count
+
+    async def remove_all(self, kind: type[Noun], **equals: Any) -> int:
+        """Delete every row whose fields equal the given values; how many there were."""
+        table = kind_of(kind).table
+        await self._meet_in(equals)
+        return (await self._run(delete(table).where(*equal(table, equals)))).count
 
     async def remove(self, noun: Noun) -> None:
         """Delete; what is gone already is success."""
@@ -109,32 +123,35 @@ class Writes(Rows):
         """Write what was kept for the end. Raises the database's error again if the flow has passed over it."""
         if self._failure is not None:
             raise self._failure
-        await self._write_lines()
+        if self._lines:
+            self._connection.later(self._kept_lines())
 
-    async def _append(self, event: Event, *also: ColumnElement[Any]) -> tuple[Any, ...]:
-        """Insert; the number that the event got, and what else is asked for in the same breath."""
+    async def _append(self, event: Event, *, head: bool = False) -> tuple[Any, ...]:
+        """Insert; the number that the event got, and with `head` those of the last line of its chain."""
         row = to_row(event, tables.events)
         del row["seq"]
-        return tuple((await self._run(insert(tables.events).returning(tables.events.c.seq, *also), row)).one())
+        more = {_OF: event.project} if head else {}
+        (found,) = (await self._run(_appending(head=head), {**row, **more})).rows
+        return tuple(found.values())
 
     async def _append_and_chain(self, event: Event) -> int:
         project = event.project
         if project in self._heads:
             (seq,) = await self._append(event)
         else:
-            seq, last, hash = await self._append(event, *_head(project))
+            seq, last, hash = await self._append(event, head=True)
             self._heads[project] = AuditLine(project=project, seq=last, prev="", hash=hash, body={}) if last else None
         line = self._heads[project] = next_line(project, self._heads[project], _body(event))
         self._lines.append({**dict(line), "generation": event.generation, "image": event.image})
         return seq
 
     async def _write_lines(self) -> None:
-        lines, self._lines = self._lines, []
-        await self._insert(tables.audit_lines, lines)
+        if self._lines:
+            await self._run_all(self._kept_lines())
 
-    async def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            await self._run(insert(table), rows if len(rows) > 1 else rows[0])
+    def _kept_lines(self) -> Statement:
+        lines, self._lines = self._lines, []
+        return _inserting(tables.audit_lines, lines)
 
     async def _meet(self, project: str | None) -> bool:
         if project is None or not self._locks or project in self._met:
@@ -151,9 +168,9 @@ class Writes(Rows):
         if self._locks and project not in self._met:
             await self._run(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(project, _LOCK_SPACE))))
 
-    async def _run(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+    async def _run_all(self, *statements: Statement) -> list[Answer]:
         try:
-            return await super()._run(statement, rows)
+            return await super()._run_all(*statements)
         except PlatemarkError as error:
             self._failure = error
             raise
@@ -166,11 +183,19 @@ def _tag_rows(generation: Generation) -> list[dict[str, Any]]:
     ]
 
 
-def _head(project: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """Number and hash of the last line of a chain; null when there is none."""
-    lines = tables.audit_lines
-    last = select(lines.c.seq).where(lines.c.project == project).order_by(lines.c.seq.desc()).limit(1)
-    return last.scalar_subquery(), last.with_only_columns(lines.c.hash).scalar_subquery()
+def _inserting(table: Table, rows: list[dict[str, Any]]) -> Statement:
+    return statements.into(table), rows if len(rows) > 1 else rows[0]
+
+
+@cache
+def _appending(*, head: bool) -> ReturningInsert[Any]:
+    """Insert an event, returning its number; with `head` also number and hash of the last line, or nulls."""
+    events, lines = tables.events, tables.audit_lines
+    if not head:
+        return insert(events).returning(events.c.seq)
+    last = select(lines.c.seq).where(lines.c.project == bindparam(_OF)).order_by(lines.c.seq.desc()).limit(1)
+    also = (last.scalar_subquery(), last.with_only_columns(lines.c.hash).scalar_subquery())
+    return insert(events).returning(events.c.seq, *(each.label(f"last_{n}") for n, each in enumerate(also)))
 
 
 def _body(event: Event) -> JsonObject:

@@ -30,10 +30,10 @@ def _own(request: Request) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-def _existing(prefix: Prefix, noun: str) -> Callable[[str], str]:
+def _existing(prefix: Prefix, noun: str, *others: Prefix) -> Callable[[str], str]:
     def check(text: str) -> str:
         # What cannot be an id is not looked up at all; that it is malformed helps nobody but a prober.
-        if not is_id(text, prefix):
+        if not any(is_id(text, one) for one in (prefix, *others)):
             raise NotFound(f"There is no {noun} with this id.")
         return text
 
@@ -50,6 +50,38 @@ InspectionId = Annotated[
     str, AfterValidator(_existing("ins", "inspection")), Path(examples=["ins_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
 ]
 KeyId = Annotated[str, AfterValidator(_existing("key", "key")), Path(examples=["key_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])]
+PolicyId = Annotated[
+    str, AfterValidator(_existing("pol", "policy")), Path(examples=["pol_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+JudgedId = Annotated[
+    str,
+    AfterValidator(_existing("vdt", "verdict, image or generation", "img", "gen")),
+    Path(description="Of a verdict, an image or a generation.", examples=["vdt_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"]),
+]
+HashListId = Annotated[
+    str, AfterValidator(_existing("hls", "hash list")), Path(examples=["hls_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+HashImportId = Annotated[
+    str, AfterValidator(_existing("him", "import")), Path(examples=["him_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+PersonId = Annotated[
+    str, AfterValidator(_existing("per", "person")), Path(examples=["per_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+PublicationId = Annotated[
+    str, AfterValidator(_existing("pub", "publication")), Path(examples=["pub_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+ReviewId = Annotated[
+    str, AfterValidator(_existing("rev", "review")), Path(examples=["rev_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
 ProjectId = Annotated[
     str, AfterValidator(_existing("prj", "project")), Path(examples=["prj_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+HoldId = Annotated[
+    str, AfterValidator(_existing("hld", "hold")), Path(examples=["hld_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+TakedownId = Annotated[
+    str, AfterValidator(_existing("tdn", "takedown notice")), Path(examples=["tdn_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
+UploadId = Annotated[
+    str, AfterValidator(_existing("upl", "upload")), Path(examples=["upl_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
 ]

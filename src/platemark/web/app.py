@@ -14,9 +14,57 @@ from platemark.web import openapi, operations
 from platemark.web.ratelimit import RateLimits
 from platemark.web.requests import RequestFrame, handlers
 from platemark.web.stopping import Stopping
-from platemark.web.v1 import audit, events, generate, generations, images, inspections, keys, models, projects, webhooks
+from platemark.web.v1 import (
+    appeals,
+    audit,
+    desk,
+    events,
+    generate,
+    generations,
+    hash_lists,
+    holds,
+    images,
+    inspections,
+    keys,
+    models,
+    moderations,
+    people,
+    policies,
+    projects,
+    publications,
+    reports,
+    retention,
+    reviews,
+    takedowns,
+    uploads,
+    webhooks,
+)
 
-_V1 = (generate, generations, images, inspections, models, keys, projects, audit, events, webhooks)
+_V1 = (
+    generate,
+    generations,
+    images,
+    uploads,
+    publications,
+    desk,
+    appeals,
+    reviews,
+    inspections,
+    moderations,
+    models,
+    keys,
+    people,
+    hash_lists,
+    projects,
+    policies,
+    holds,
+    takedowns,
+    retention,
+    reports,
+    audit,
+    events,
+    webhooks,
+)
 # FastAPI's own telemetry writes query strings and stack traces into spans; ours does not.
 _SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 

@@ -77,12 +77,16 @@ async def identify(request: Request) -> Principal:
     return principal
 
 
-def requires(scope: Scope) -> Callable[[Request], Awaitable[Call]]:
-    """The dependency of a route that needs `scope`. The OpenAPI document reads it from the function's `scope`."""
+def requires(scope: Scope, *instead: Scope) -> Callable[[Request], Awaitable[Call]]:
+    """The dependency of a route that needs `scope`, or one of those that do instead.
+
+    The OpenAPI document reads it from the function's `scope`.
+    """
 
     async def call(request: Request) -> Call:
         principal = await identify(request)
-        principal.require(scope)
+        if not principal.scopes.intersection(instead):
+            principal.require(scope)
         _no_unknown_query(request)
         state: Any = request.app.state
         # Found out before anything is done: an answer without URLs could not be given afterwards.
@@ -108,5 +112,10 @@ def _no_unknown_query(request: Request) -> None:
 Reader = Annotated[Call, Depends(requires("images:read"))]
 Writer = Annotated[Call, Depends(requires("images:write"))]
 Auditor = Annotated[Call, Depends(requires("audit:read"))]
+Reporter = Annotated[Call, Depends(requires("audit:read", "reviews:decide"))]
+Reviewer = Annotated[Call, Depends(requires("reviews:decide"))]
 KeyKeeper = Annotated[Call, Depends(requires("keys:manage"))]
 Operator = Annotated[Call, Depends(requires("projects:manage"))]
+PolicyKeeper = Annotated[Call, Depends(requires("policies:manage"))]
+Explainer = Annotated[Call, Depends(requires("policies:manage", "reviews:decide"))]
+Moderator = Annotated[Call, Depends(requires("moderation:manage"))]

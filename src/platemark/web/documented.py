@@ -44,3 +44,17 @@ def body(model: str, *examples: dict[str, Any]) -> dict[str, Any]:
     if examples:
         content["examples"] = {f"example {number}": {"value": value} for number, value in enumerate(examples, 1)}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"},
+    "description": "The same key with the same body is the same thing; with another body it is a 409.",
+}
+CONTENT_SHA256: dict[str, Any] = {
+    "name": "X-Content-SHA256",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "description": "What the bytes of the image must have; other bytes are a 422.",
+}

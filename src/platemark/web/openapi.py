@@ -14,10 +14,49 @@ from platemark.core.request import GenerationRequest
 from platemark.core.resource import Problem
 from platemark.web import documented
 from platemark.web.uploads import CONTROL_IMAGE, NOT_TEXT
+from platemark.web.v1.appeals import Appeal
+from platemark.web.v1.hash_lists import NewHashList, Withdrawal
+from platemark.web.v1.holds import NewHold
 from platemark.web.v1.keys import NewKey, Rotation
+from platemark.web.v1.moderations import ModerationRequest
+from platemark.web.v1.people import NewPerson, NewRole
+from platemark.web.v1.policies import BundleText, Comparison, NewPolicy
 from platemark.web.v1.projects import NewProfile, NewProject
+from platemark.web.v1.publications import Release
+from platemark.web.v1.reviews import Declined, GivenBack, Ruling, Rulings, Unveiling
+from platemark.web.v1.takedowns import MoreImages, NewTakedown, Rejection
+from platemark.web.v1.uploads import NewUpload
 
 _SHARED = documented.faults(Unauthenticated, NotAllowed, InvalidRequest, RateLimited, PlatemarkError, Unavailable)
+# What is sent, and what comes back when it was no good: those that no route names as its answer.
+_BODIES: tuple[type[BaseModel], ...] = (
+    GenerationRequest,
+    ModerationRequest,
+    NewKey,
+    Rotation,
+    NewHashList,
+    Withdrawal,
+    NewPerson,
+    NewRole,
+    NewProject,
+    NewProfile,
+    NewPolicy,
+    BundleText,
+    Comparison,
+    Release,
+    Problem,
+    NewHold,
+    NewTakedown,
+    MoreImages,
+    Rejection,
+    NewUpload,
+    Ruling,
+    Rulings,
+    GivenBack,
+    Declined,
+    Unveiling,
+    Appeal,
+)
 _REF = "#/components/schemas/{model}"
 _KEY = {
     "type": "http",
@@ -41,7 +80,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     parts = whole.setdefault("components", {})
     schemas: dict[str, Any] = parts.setdefault("schemas", {})
-    for model in (GenerationRequest, NewKey, Rotation, NewProject, NewProfile, Problem):
+    for model in _BODIES:
         schemas.update(_schemas(model))
     schemas["GenerationForm"] = _form(schemas["GenerationRequest"])
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -1,22 +1,26 @@
 """Multipart bodies and raw uploads, streamed and bounded; file parts become bytes in memory, never files on disk."""
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, cast
 
 import anyio
 import python_multipart
 from fastapi import Request
+from pydantic import Field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
 from platemark.core.base import JsonObject
 from platemark.core.errors import FieldError, InvalidRequest, MalformedBody, TooLarge, UnsupportedMedia
 from platemark.core.request import PART, GenerationRequest
+from platemark.core.upload import Said
 from platemark.settings import Settings
 from platemark.web import bodies
 
 _MOST_PARTS = 64
+SHA256: Final = r"^[0-9a-f]{64}$"
 _FILES = ("image", "mask")
 # The guides of `controls` that name no image of their own, in order; the only name that may stand more than once.
 CONTROL_IMAGE: Final = "control_image"
@@ -193,35 +197,82 @@ def _field(part: FormPart) -> tuple[Any, FieldError | None]:
         return text, None
 
 
-async def read_image(request: Request, settings: Settings) -> bytes:
-    """The one image of an upload: part `image` or `file` of a form, or the body itself.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An uploaded picture, what was said with it, and the hash that it is said to have."""
+
+    data: bytes = field(repr=False)
+    said: Said
+    sha256: str | None
+
+
+class _Words(Said):
+    """The fields of an upload's form besides the file."""
+
+    sha256: Annotated[str, Field(pattern=SHA256)] | None = None
+
+
+async def read_image(request: Request, settings: Settings) -> Brought:
+    """The one image of an upload: part `image` or `file` of a form with what is said about it, or the body itself.
 
     Raises UnsupportedMedia, TooLarge, MalformedBody, InvalidRequest.
     """
     kind = bodies.media_type(request)
     if kind == "multipart/form-data":
-        return _only_image(await read_form(request, settings))
-    if kind.startswith("image/") or kind == "application/octet-stream":
-        data = await bodies.read(request, settings.max_image_bytes)
-        if not data:
-            raise InvalidRequest("The body is empty. Send the bytes of one image.")
-        return data
-    raise UnsupportedMedia(
-        "Send the image as part 'image' of a multipart/form-data body, or as a body of type image/…."
-    )
+        brought = _with_words(await read_form(request, settings))
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        brought = Brought(await bodies.read(request, settings.max_image_bytes), Said(), None)
+    else:
+        raise UnsupportedMedia(
+            "Send the image as part 'image' of a multipart/form-data body, or as a body of type image/…."
+        )
+    if not brought.data:
+        raise InvalidRequest("The body is empty. Send the bytes of one image.")
+    announced = request.headers.get("x-content-sha256")
+    return brought if announced is None else replace(brought, sha256=announced.strip().lower())
 
 
-def _only_image(parts: list[FormPart]) -> bytes:
-    errors = [
-        FieldError(pointer=f"/{part.name[:100]}", code="unknown_field", message="is not known here; remove it")
-        for part in parts
-        if part.name not in ("image", "file")
-    ]
-    if not errors and len(parts) == 1 and parts[0].data:
-        return bytes(parts[0].data)
-    if not errors:
+def _with_words(parts: list[FormPart]) -> Brought:
+    files = [part for part in parts if part.name in ("image", "file") and part.data]
+    words, errors = _words([part for part in parts if part.name not in ("image", "file")])
+    if len(files) != 1 or len(files) + len(words) < len(parts):
         message = "is required once, with the bytes of one image"
-        errors = [
-            FieldError(pointer="/image", code="missing" if len(parts) < 2 else "duplicate_field", message=message)
-        ]
-    raise InvalidRequest("The form must hold one image and nothing else.", errors=errors)
+        code = "duplicate_field" if len(parts) - len(words) > 1 else "missing"
+        errors.append(FieldError(pointer="/image", code=code, message=message))
+    if errors:
+        raise InvalidRequest("The form must hold one image, and of the rest only what is known.", errors=errors)
+    name = files[0].filename
+    # A library's own word where nobody gave the file a name says nothing about the picture.
+    if name and name not in ("image", "file", "blob"):
+        words.setdefault("filename", name)
+    said = bodies.checked(_Words, words)
+    return Brought(bytes(files[0].data), Said.model_validate(said.model_dump(exclude={"sha256"})), said.sha256)
+
+
+def _words(parts: list[FormPart]) -> tuple[dict[str, Any], list[FieldError]]:
+    found, errors = dict[str, Any](), list[FieldError]()
+    for part in parts:
+        pointer = f"/{part.name[:100]}"
+        if part.name in found:
+            errors.append(FieldError(pointer=pointer, code="duplicate_field", message="stands twice; keep one"))
+        elif part.name not in _Words.model_fields:
+            errors.append(FieldError(pointer=pointer, code="unknown_field", message="is not known here; remove it"))
+        found[part.name], problem = _field(part)
+        errors += [problem] if problem else []
+    return found, errors
+
+
+async def read_piece(request: Request, limit: int) -> tuple[bytes, bool]:
+    """The bytes of a piece, and whether all of them came: a connection that breaks leaves what came before.
+
+    Raises UnsupportedMedia, TooLarge.
+    """
+    if bodies.media_type(request) not in ("application/offset+octet-stream", "application/octet-stream"):
+        raise UnsupportedMedia("Send the bytes as a body of type application/offset+octet-stream.")
+    came = bytearray()
+    try:
+        async for chunk in bodies.stream(request, limit):
+            came += chunk
+    except ClientDisconnect:
+        return bytes(came), False
+    return bytes(came), True

@@ -11,7 +11,7 @@ from platemark.core.resource import GenerationResource, ListResource
 from platemark.flows import cancel as cancel_flow
 from platemark.flows import content, erase, look, record
 from platemark.flows import retry as retry_flow
-from platemark.flows.accept import user_digest
+from platemark.flows.digests import user_digest
 from platemark.flows.resolve import named
 from platemark.web import answers, documented, sse
 from platemark.web.addresses import GenerationId

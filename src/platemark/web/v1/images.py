@@ -6,8 +6,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from platemark.core.errors import (
+    Conflict,
     Gone,
+    IdempotencyKeyReused,
     InvalidImage,
+    LegalHold,
     MalformedBody,
     NotAllowed,
     NotFound,
@@ -19,9 +22,11 @@ from platemark.core.errors import (
 from platemark.core.ports import Platform
 from platemark.core.record import Record
 from platemark.core.resource import ImageResource, ListResource
-from platemark.flows import content, look, present, record
-from platemark.flows.upload import upload as store
-from platemark.web import answers, documented, uploads
+from platemark.core.upload import Said
+from platemark.flows import content, erase, look, present, record
+from platemark.flows import delete as delete_flow
+from platemark.flows.upload import store
+from platemark.web import answers, documented, negotiation, uploads
 from platemark.web.addresses import ImageId
 from platemark.web.auth import Reader, Writer, identify, secret_of
 from platemark.web.v1.filters import ImageFilters, SignedUrl
@@ -32,7 +37,11 @@ _FORM = {
     "type": "object",
     "required": ["image"],
     "additionalProperties": False,
-    "properties": {"image": {"type": "string", "contentMediaType": "application/octet-stream"}},
+    "properties": {
+        "image": {"type": "string", "contentMediaType": "application/octet-stream"},
+        "sha256": {"type": "string", "pattern": uploads.SHA256, "description": "What the bytes must have."},
+        **Said.model_json_schema()["properties"],
+    },
 }
 
 
@@ -43,19 +52,32 @@ _FORM = {
     status_code=201,
     responses={
         201: {"model": ImageResource},
-        **documented.faults(MalformedBody, TooLarge, UnsupportedMedia, InvalidImage, StorageUnavailable),
+        **documented.faults(
+            MalformedBody, TooLarge, UnsupportedMedia, InvalidImage, IdempotencyKeyReused, StorageUnavailable
+        ),
     },
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": {"schema": _FORM}, **documented.image_content()},
-        }
+        },
+        "parameters": [documented.IDEMPOTENCY_KEY, documented.CONTENT_SHA256],
     },
 )
 async def upload(call: Writer) -> Response:
-    """As part `image` of a form, or as the body. It is decoded, screened and inspected, never trusted by its name."""
-    data = await uploads.read_image(call.request, call.settings)
-    image = await store(call.platform, call.principal, data)
+    """As part `image` of a form, or as the body. It is decoded, screened and inspected, never trusted by its name.
+
+    File name and caption are screened like a prompt; the strictest verdict holds. Large files and bad lines: send them
+    in pieces (`POST /v1/uploads`).
+    """
+    brought = await uploads.read_image(call.request, call.settings)
+    key = negotiation.idempotency_key(call.request)
+    stored = await store(
+        call.platform, call.principal, brought.data, brought.said, sha256=brought.sha256, idempotency_key=key
+    )
+    if stored.replayed:
+        call.header("Idempotency-Replayed", "true")
+    image = stored.image
     resource = await present.image_resource(call.platform, image, url=call.url)
     return answers.json(resource, 201, {"Location": call.url(f"/v1/images/{image.id}")})
 
@@ -140,8 +162,25 @@ async def read_record(call: Reader, id: ImageId) -> Response:
     return answers.json(await record.image_record(call.platform, call.principal, id))
 
 
-@router.delete("/v1/images/{id}", operation_id="delete_image", summary="Delete the bytes of an image", responses=_FOUND)
+@router.delete(
+    "/v1/images/{id}",
+    operation_id="delete_image",
+    summary="Delete the bytes of an image",
+    responses={**_FOUND, **documented.faults(LegalHold)},
+)
 async def delete(call: Writer, id: ImageId) -> Response:
-    """The bytes go, the record stays. Deleting twice is deleting once."""
-    image = await content.delete(call.platform, call.principal, id)
+    """File, original and fingerprint go, releases and open reviews end; the record stays. Twice is once."""
+    image = await delete_flow.delete(call.platform, call.principal, id)
+    return answers.json(await present.image_resource(call.platform, image, url=call.url))
+
+
+@router.delete(
+    "/v1/images/{id}/text",
+    operation_id="erase_image_text",
+    summary="Erase the words of an upload",
+    responses={**_FOUND, **documented.faults(Conflict)},
+)
+async def erase_words(call: Writer, id: ImageId) -> Response:
+    """File name, caption and user id go for good; the record and its chain stay whole."""
+    image = await erase.erase_words(call.platform, call.principal, id)
     return answers.json(await present.image_resource(call.platform, image, url=call.url))

@@ -37,7 +37,7 @@ class NewKey(StrictModel):
 
     name: Name
     scopes: Scopes = ("images:read", "images:write")
-    person: Name | None = None
+    person: Annotated[Name, Field(description="Name or id (per_…) of whom it belongs to.")] | None = None
     project: Annotated[Name, Field(description="Another project; needs the scope projects:manage.")] | None = None
     expires_at: Moment | None = None
 
@@ -70,13 +70,16 @@ async def listing(call: KeyKeeper) -> Response:
     openapi_extra=documented.body("NewKey", {"name": "newsroom", "scopes": ["images:read", "images:write"]}),
 )
 async def create(call: KeyKeeper) -> Response:
-    """The answer holds the secret; it is not stored and cannot be shown again."""
+    """The answer holds the secret; it is not stored and cannot be shown again.
+
+    A key of a person gets, without `scopes`, what the person's role allows and the calling key has.
+    """
     wanted = await bodies.read_model(call.request, NewKey, _LARGEST_BODY)
     key, secret = await keys.issue(
         call.platform,
         call.principal,
         name=wanted.name,
-        scopes=wanted.scopes,
+        scopes=wanted.scopes if "scopes" in wanted.model_fields_set or wanted.person is None else None,
         person=wanted.person,
         expires_at=wanted.expires_at,
         project=wanted.project,
