@@ -173,7 +173,7 @@ def test_every_reason_code_is_ruled_on() -> None:
         ("SEXUAL_EXPLICIT", "block"),
         ("black_picture", "review"),
         ("broken_numbers", "review"),
-        ("REGULATED_GOODS", "label"),
+        ("REGULATED_GOODS", "review"),
         ("content_filtered", "review"),
     ],
 )

@@ -222,8 +222,12 @@ async def test_the_document_is_served(site: Site, document: dict[str, Any]) -> N
         assert (await nobody.get("/openapi.json")).json() == document
 
 
+async def published(site: Site, image: str) -> str:
+    return (await site.client.post(f"/v1/images/{image}/publish", json={})).json()["id"]
+
+
 async def test_answers_have_the_documented_shape(site: Site, document: dict[str, Any]) -> None:
-    made = await site.generate(n=2, tags={"a": "b"}, model="stable-diffusion-xl")
+    made = await site.generate(n=3, tags={"a": "b"}, model="stable-diffusion-xl")
     image = made["images"][0]["id"]
     key = (await site.client.post("/v1/keys", json={"name": "x"})).json()["id"]
     ids = {
@@ -233,6 +237,7 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
         "keys": key,
         "policies": (await site.client.post("/v1/policies", json={"content": EXAMPLE})).json()["id"],
         "verdicts": made["id"],
+        "publications": await published(site, made["images"][2]["id"]),
         "providers": "scripted",
         "projects": site.project,
     }

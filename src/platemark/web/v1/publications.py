@@ -77,17 +77,6 @@ async def get(call: Reader, id: PublicationId) -> Response:
     return answers.json(_resource(call, await flow.find(call.platform, call.principal, id)))
 
 
-@router.post(
-    "/v1/publications/{id}/withdraw",
-    operation_id="withdraw_publication",
-    summary="Withdraw a publication",
-    responses={200: {"model": PublicationResource}, **documented.faults(NotFound, Conflict)},
-)
-async def withdraw(call: Writer, id: PublicationId) -> Response:
-    """From now on nothing of it is readable without a key. Withdrawing twice is withdrawing once."""
-    return answers.json(_resource(call, await flow.withdraw(call.platform, call.principal, id)))
-
-
 @router.get(
     "/v1/publications/{id}/content",
     operation_id="get_publication_content",
@@ -106,6 +95,17 @@ async def read(request: Request, id: PublicationId) -> Response:
     """For anybody, without a key, for as long as it is published; a withdrawn one is gone."""
     platform: Platform = request.app.state.platform
     return answers.image_bytes(request, await flow.read(platform, id))
+
+
+@router.post(
+    "/v1/publications/{id}/withdraw",
+    operation_id="withdraw_publication",
+    summary="Withdraw a publication",
+    responses={200: {"model": PublicationResource}, **documented.faults(NotFound, Conflict)},
+)
+async def withdraw(call: Writer, id: PublicationId) -> Response:
+    """From now on nothing of it is readable without a key. Withdrawing twice is withdrawing once."""
+    return answers.json(_resource(call, await flow.withdraw(call.platform, call.principal, id)))
 
 
 def _resource(call: Call, publication: Publication) -> PublicationResource:
