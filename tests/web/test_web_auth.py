@@ -23,6 +23,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_person": {"json": {"name": "x", "role": "editor"}},
     "set_person_role": {"json": {"role": None}},
     "create_project": {"json": {"name": "x"}},
+    "append_to_upload": {
+        "headers": {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+        "content": b"x",
+    },
+    "act_on_takedown": {"json": {}},
+    "add_to_takedown": {"json": {"images": ["img_" + "0" * 32]}},
+    "reject_takedown": {"json": {"reason_code": "LICENSED"}},
+    "release_review": {"json": {"reason": "not_now"}},
+    "decide_review": {"json": {"action": "reject", "reason_code": "GORE", "version": 1}},
+    "preview_decision": {"json": {"action": "reject", "reason_code": "GORE", "version": 1}},
+    "reveal_picture": {"json": {}},
+    "publish_image": {"json": {}},
 }
 
 
