@@ -24,7 +24,8 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
-    with serve(tmp_path_factory.mktemp("shown") / "data") as served:
+    # The minute in which a decision can be undone is not waited for.
+    with serve(tmp_path_factory.mktemp("shown") / "data", review_undo="PT0S", review_sample="0") as served:
         yield served
 
 

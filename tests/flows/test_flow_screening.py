@@ -1,17 +1,21 @@
 """What counts beside our own look: a provider's no and its own words, what a mask lies on, who asks again and again."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from platemark.core.errors import BlockedByProvider, FieldError
+from platemark.core.errors import BlockedByProvider, FieldError, LegalHold, NotAllowed
 from platemark.core.generation import Generation
+from platemark.core.hold import Hold
 from platemark.core.moderation import Signal, Verdict
-from platemark.core.updates import Order
+from platemark.core.review import Review
+from platemark.core.updates import Order, Picture, Update
+from platemark.flows import review_reveal
+from platemark.flows.delete import delete
 from platemark.flows.erase import erase_text
 from platemark.flows.record import image_record
 from platemark.flows.refusals import code_of
@@ -150,3 +154,27 @@ async def test_who_is_blocked_again_and_again_is_looked_at_by_a_person(bench: Be
     assert (await bench.ask(prompt="a house")).status == "queued"
     bench.clock.pass_(bench.platform.limits.strikes_within + timedelta(seconds=1))
     assert (await bench.ask(prompt="a house", user="u1")).status == "queued"
+
+
+class Flagging(Scripted):
+    """A provider whose pictures concern the safety of children, by its own words."""
+
+    async def generate(self, order: Order, *, ticket: str | None = None) -> AsyncGenerator[Update]:
+        async for update in super().generate(order, ticket=ticket):
+            flags = {"reason_codes": ["MINOR_SAFETY"]}
+            yield replace(update, flags=flags) if isinstance(update, Picture) else update
+
+
+async def test_what_concerns_children_is_closed_kept_and_brought_to_somebody(bench: Bench) -> None:
+    bench.change(providers={"scripted": Flagging()})
+    (image,) = await bench.images(await bench.make())
+    assert (image.moderation_state, image.readable) == ("blocked", False)
+    with pytest.raises(LegalHold):
+        await delete(bench.platform, bench.caller, image.id)
+    async with bench.platform.store.reading() as read:
+        (case,) = await read.all(Review, image=image.id)
+        (hold,) = await read.all(Hold, image=image.id)
+    assert (case.desk, case.hard, case.level) == ("child_safety", True, 3)
+    assert hold.created_by == "system"
+    with pytest.raises(NotAllowed):
+        await review_reveal.veiled(bench.platform, bench.caller, case.id)

@@ -4,7 +4,6 @@ import hashlib
 from datetime import timedelta
 
 import pytest
-from reviewing import NOTE, after_grace, decide, held_image, held_request, limit, people, person, reviews, rules
 
 from platemark.core.errors import Conflict, NotAllowed, RateLimited
 from platemark.core.image import Publication
@@ -12,6 +11,7 @@ from platemark.core.review import Reveal, Review
 from platemark.flows import publish, review, review_context, review_papers, review_reveal, review_stats
 from platemark.flows.delete import delete
 from platemark.flows.review_stats import kappa
+from reviewing import NOTE, after_grace, decide, held_image, held_request, limit, people, person, reviews, rules
 from workbench import Bench
 
 
@@ -125,10 +125,9 @@ async def test_agreement_and_overturned_rules(bench: Bench) -> None:
 
 
 async def test_what_is_held_before_publication_is_published_by_the_decision(bench: Bench) -> None:
-    generation = await bench.make()
-    (image,) = await bench.images(generation)
     rules(bench, "review", stage="before_publish")
     for action, state in (("reject", "rejected"), ("approve", "published")):
+        (image,) = await bench.images(await bench.make())
         held = await publish.publish(bench.platform, bench.caller, image.id, audience="marketplace")
         assert held.state == "held"
         (case,) = await reviews(bench, state="pending")

@@ -8,6 +8,7 @@ import typer
 
 from platemark.cli import (
     audit,
+    delete,
     doctor,
     generate,
     hash_lists,
@@ -46,6 +47,7 @@ app.command()(upload.upload)
 app.command()(record.record)
 app.command()(publish.publish)
 app.command()(publish.withdraw)
+app.command()(delete.delete)
 app.command()(verify.verify)
 app.command()(moderate.moderate)
 app.add_typer(report.app, name="report")

@@ -6,6 +6,7 @@ from typing import Any
 from platemark.core.base import JsonObject
 from platemark.core.money import Cost
 from platemark.core.resource import (
+    GenerationModeration,
     GenerationResource,
     HopResource,
     ImageInspection,
@@ -66,6 +67,11 @@ class GenerationView:
     def cost(self) -> Cost:
         """What it cost, as far as is known; in millionths of a US dollar."""
         return self.resource.cost
+
+    @property
+    def moderation(self) -> GenerationModeration | None:
+        """What its user is told, and how to appeal, where a person or the policy stands before it."""
+        return self.resource.moderation
 
     @property
     def error(self) -> JsonObject | None:

@@ -175,7 +175,9 @@ class Generation(Noun):
 
     @property
     def cost(self) -> Cost:
-        """What it cost as far as is known."""
+        """What it cost as far as is known; nothing where it ended before anything was sent."""
+        if self.done and self.started_at is None:
+            return Cost(status="settled", micro_usd=0, basis="nothing was sent")
         return Cost(status=self.cost_status, micro_usd=self.cost_micro_usd, basis=self.cost_basis)
 
 

@@ -226,8 +226,8 @@ def _text(platform: Platform, principal: Principal, request: GenerationRequest) 
 def _refusal(ruled: Verdict) -> BlockedByAppPolicy:
     what = "the prompt" if ruled.image is None else f"the source {ruled.image}"
     return BlockedByAppPolicy(
-        f"The policy does not allow this request ({ruled.reason_code}). Change {what}; if you think that this is "
-        "a mistake, tell the people who run this service the id of the generation.",
+        f"The policy does not allow this request ({ruled.reason_code}). Change {what}, or appeal with "
+        f"POST /v1/generations/{ruled.generation}/appeal if you think that this is a mistake.",
         generation=ruled.generation,
         code=ruled.reason_code,
     )

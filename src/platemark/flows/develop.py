@@ -12,9 +12,9 @@ from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publicat
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Ruled, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
-from platemark.flows import originals
+from platemark.flows import holds, originals
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
-from platemark.flows.note import open_review, tell
+from platemark.flows.note import is_hard, open_review, tell
 from platemark.flows.order import parents_of, used_inputs
 from platemark.flows.screen import PROVIDER, About, measure_text, screen_image, verdict
 from platemark.flows.unchecked import uninspected, unscreened
@@ -62,14 +62,21 @@ class Developed:
     ) -> None:
         """Insert the rows and tell about the image; open a review where the verdict asks for one.
 
+        What concerns the safety of children is blocked or held, kept from deletion, and brought to who answers for it.
+
         `requester`: who brought an upload; `facts` of it stand in the event.
         """
         image = self.image
         for blob in {each.id: each for each in (self.blob, self.original) if each}.values():
-            if await tx.find(Blob, blob.id) is None:
+            kept = await tx.find(Blob, blob.id)
+            if kept is None:
                 await tx.add(blob)
+            elif kept.doomed_at is not None:
+                await tx.change(kept, doomed_at=None)
         prints = [self.fingerprint] if self.fingerprint else []
-        await tx.add(image, *prints, self.verdict, self.inspection, self.publication)
+        hard = is_hard(self.verdict)
+        ruled = self.verdict.model_copy(update={"review_status": "pending"}) if hard else self.verdict
+        await tx.add(image, *prints, ruled, self.inspection, self.publication)
         await tell(
             platform,
             tx,
@@ -89,8 +96,10 @@ class Developed:
             await tell(
                 platform, tx, "image.inspected", image, inspection=found.id, verdict=found.verdict, tier=found.tier
             )
-        if self.verdict.decision == "review":
-            await open_review(platform, tx, image, self.verdict, requester=requester)
+        if ruled.decision == "review" or hard:
+            await open_review(platform, tx, image, ruled, requester=requester)
+        if hard:
+            await holds.freeze(platform, tx, image)
         IMAGES.labels(image.origin, image.moderation_state).inc()
 
 

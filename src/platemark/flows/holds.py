@@ -18,6 +18,8 @@ from platemark.flows.foureyes import SINGLE_OPERATOR, several
 
 # A hold that is meant for longer is placed again: somebody has to want it still.
 LONGEST = timedelta(days=2 * 366)
+# Who placed a hold that no person has.
+SYSTEM = "system"
 
 
 async def place(
@@ -56,6 +58,24 @@ async def place(
         await tx.add(hold, *([text] if text else []))
         about = hold.model_dump(mode="json", include={"reason_code", "until", "note_sha256", "user_sha256"})
         await _tell(platform, tx, "hold.placed", hold, **about, by=principal.actor)
+    return hold
+
+
+async def freeze(platform: Platform, tx: Transaction, image: Image) -> Hold:
+    """Keep what may have to be reported: nobody deletes it before somebody with moderation:manage has released it."""
+    now = platform.clock.now()
+    hold = Hold(
+        id=platform.ids.new("hld"),
+        project=image.project,
+        image=image.id,
+        reason_code="law_enforcement",
+        created_by=SYSTEM,
+        created_at=now,
+        until=now + LONGEST,
+    )
+    await tx.add(hold)
+    about = hold.model_dump(mode="json", include={"reason_code", "until", "note_sha256", "user_sha256"})
+    await _tell(platform, tx, "hold.placed", hold, **about, by=SYSTEM)
     return hold
 
 

@@ -1,12 +1,14 @@
 """Publish: the gate before an audience. What is let through is released, what waits is held, the rest is refused."""
 
 from platemark.core.errors import BlockedByAppPolicy, Conflict, Gone, NotFound
-from platemark.core.generation import Generation, PromptText
+from platemark.core.generation import REVISED, Generation, PromptText
 from platemark.core.image import Image, Publication, PublicationState
 from platemark.core.moderation import Decision, Signal, Verdict
-from platemark.core.ports import Circumstances, Platform, Transaction
+from platemark.core.ports import Circumstances, Platform, Reading, Transaction
 from platemark.core.project import Principal
+from platemark.core.upload import Upload
 from platemark.flows import look
+from platemark.flows.clearance import cleared
 from platemark.flows.content import Content, check_state
 from platemark.flows.note import open_review, tell
 from platemark.flows.screen import About, known_of, measure_text, screen_image, verdict
@@ -21,6 +23,8 @@ _STATE: dict[Decision, PublicationState] = {
 _CLOSES = frozenset({"MINOR_SAFETY", "KNOWN_HASH_MATCH", "NCII"})
 _STANDS = frozenset({"published", "held"})
 _DECIDABLE = ("held", "rejected")
+# Of a request, and of an upload.
+_TEXTS = ("prompt", "negative_prompt", "filename", "caption")
 
 
 async def publish(
@@ -46,7 +50,7 @@ async def publish(
             f"The policy does not let {image.id} be published"
             + (f" to {audience}" if audience else "")
             + f" ({ruled.reason_code}). Its publication {publication.id} is rejected; "
-            "if you think that this is a mistake, tell the people who run this service that id.",
+            f"appeal with POST /v1/images/{image.id}/appeal if you think that this is a mistake.",
             generation=image.generation,
             code=ruled.reason_code,
         )
@@ -66,7 +70,7 @@ async def _ruled(platform: Platform, image: Image, audience: str | None, role: s
     """The verdict for this audience on the picture and on the words that it was made from."""
     async with platform.store.reading() as read:
         generation = await read.find(Generation, image.generation) if image.generation else None
-        text = await read.get(PromptText, generation.text) if generation else None
+        text = await _text(read, image, generation)
     circumstances = Circumstances(
         stage="before_publish",
         role=role or (generation.role if generation else None),
@@ -76,17 +80,25 @@ async def _ruled(platform: Platform, image: Image, audience: str | None, role: s
         model=generation.model if generation else None,
     )
     known, said = await known_of(platform, image)
-    words = await _words(platform, text, image.index)
+    words = await _words(platform, image, text)
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
     ruling, signals, digest = await screen_image(platform, data, circumstances, flags=(*said, *words), known=known)
+    ruling = await cleared(platform, image, audience, ruling)
     about = About(project=image.project, generation=image.generation, image=image.id)
     return verdict(platform, ruling, signals, digest, circumstances, **about)
 
 
-async def _words(platform: Platform, text: PromptText | None, index: int) -> tuple[Signal, ...]:
+async def _text(read: Reading, image: Image, generation: Generation | None) -> PromptText | None:
+    uploads = [] if generation else await read.all(Upload, image=image.id)
+    kept = generation.text if generation else next((each.text for each in uploads if each.text), None)
+    return await read.get(PromptText, kept) if kept else None
+
+
+async def _words(platform: Platform, image: Image, text: PromptText | None) -> tuple[Signal, ...]:
+    """What is found in the words that it was drawn from, or that it was brought with, as far as they are kept."""
     body = (text.body or {}) if text else {}
-    texts = {name: body[name] for name in ("prompt", "negative_prompt") if body.get(name)}
-    if revised := body.get("revised_prompts", {}).get(str(index)):
+    texts = {name: body[name] for name in _TEXTS if body.get(name)}
+    if revised := body.get(REVISED, {}).get(str(image.index)):
         texts["revised_prompt"] = revised
     return await measure_text(platform, texts) if texts else ()
 

@@ -29,6 +29,10 @@ from platemark.flows import kept, look
 from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
 
+# What only the desk works with, and what stands in the record already.
+_OF_THE_QUEUE = {"project", "user_sha256", "place", "barred", "version", "claimed_by", "claimed_at", "lease_until"}
+_KNOWN = {"project", "review"}
+
 
 async def image_record(platform: Platform, principal: Principal, image_id: str) -> Record:
     """The record of one image, also of a deleted one. Raises NotFound."""
@@ -153,9 +157,13 @@ async def _about(read: Reading, image: Image) -> list[Review]:
 
 
 async def _reviews(read: Reading, cases: list[Review]) -> tuple[JsonObject, ...]:
-    """Each case with what was decided; what people wrote stays with the case."""
-    found = [(case, await read.all(Decision, review=case.id)) for case in cases]
-    return tuple(_all(case) | {"decisions": [_all(decision) for decision in made]} for case, made in found)
+    """Each case with what was decided, in order; what people wrote stays with the case, as does who held it when."""
+    found = [(case, await read.all(Decision, review=case.id, order_by="id")) for case in cases]
+    return tuple(
+        case.model_dump(mode="json", exclude=_OF_THE_QUEUE)
+        | {"decisions": [made.model_dump(mode="json", exclude=_KNOWN) for made in decisions]}
+        for case, decisions in found
+    )
 
 
 def _usage(generation: Generation, attempts: list[Attempt]) -> RecordUsage:

@@ -39,6 +39,8 @@ def refusals(
         outcome = error.errors[0].code if error.errors else error.code
         # Providers of our own kind say it in our words.
         code = error.reason_code if error.reason_code in REASON_CODES else code_of(words)
+        # The answer to the caller says the same as the record.
+        error.reason_code = code
         yield _verdict(platform, generation, attempt, code, {"outcome": outcome})
     for each in withheld:
         code = code_of(" ".join(each.words))

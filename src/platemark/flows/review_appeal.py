@@ -7,6 +7,7 @@ from typing import Any
 
 from platemark.core.errors import Conflict
 from platemark.core.generation import Generation
+from platemark.core.image import Publication
 from platemark.core.message import MESSAGES
 from platemark.core.moderation import Verdict
 from platemark.core.ports import Platform, Reading, Transaction
@@ -38,12 +39,18 @@ async def appeal_generation(platform: Platform, principal: Principal, id: str, w
 
 
 async def appeal_image(platform: Platform, principal: Principal, id: str, why: str | None = None) -> Review:
-    """Ask that the block of an image be looked at again. Raises Conflict where it is not blocked, or no more."""
+    """Ask that the block of an image, or of a publication of it, be looked at again.
+
+    Raises Conflict where there is none, or it was appealed before.
+    """
     principal.require("images:write")
     image = await look.image(platform, principal, id)
-    if image.moderation_state != "blocked":
-        raise Conflict(f"This image is {image.moderation_state}; only a blocked one can be appealed.")
     async with platform.store.transaction() as tx:
+        refused = [each for each in await tx.all(Publication, image=id, state="rejected") if each.verdict]
+        if image.moderation_state != "blocked" and not refused:
+            raise Conflict(
+                f"This image is {image.moderation_state} and no publication of it was rejected: nothing to appeal."
+            )
         ruled = await _refusal(tx, image=id)
         return await _appeal(platform, tx, principal, ruled, await _rejected(tx, ruled), why)
 

@@ -11,10 +11,11 @@ from platemark.core.inspection import Inspection
 from platemark.core.message import MESSAGES
 from platemark.core.moderation import Signal, Verdict
 from platemark.core.policy import Reason
-from platemark.core.ports import Circumstances, Platform, Query, Reading
+from platemark.core.ports import Platform, Query, Reading
 from platemark.core.project import Principal
 from platemark.core.review import OUTCOME, Decision, Review, ReviewNote
 from platemark.core.sentence import sentence
+from platemark.flows.replay import explained
 from platemark.flows.review import case, reviewer_of
 from platemark.flows.review_reveal import pictures_of
 from platemark.imaging.fingerprint import distance
@@ -31,13 +32,14 @@ async def context(platform: Platform, principal: Principal, id: str) -> JsonObje
         found = await case(read, who.project, id)
         ruled = await read.get(Verdict, found.verdict)
         generation = await read.find(Generation, found.generation) if found.generation else None
+        explanation = await explained(platform, ruled)
         return {
             "review": found.model_dump(mode="json"),
             "told": sentence(ruled.decision, found.reason_code),
             "request": await _request(read, generation, ruled) if generation else None,
             "pictures": [await _picture(read, found, generation, image) for image in await pictures_of(read, found)],
             "verdict": ruled.model_dump(mode="json"),
-            "rules": [_rule(reason) for reason in _reasons(platform, ruled)],
+            "rules": [_rule(reason) for reason in explanation.reasons],
             "attempts": [_attempt(each) for each in await _attempts(read, generation)],
             "user": await _user(read, found),
             "near": [] if found.hard else await _near(platform, read, found),
@@ -95,19 +97,6 @@ async def _picture(read: Reading, found: Review, generation: Generation | None, 
             for each in await read.all(Publication, image=image.id)
         ],
     }
-
-
-def _reasons(platform: Platform, ruled: Verdict) -> tuple[Reason, ...]:
-    circumstances = Circumstances(
-        stage=ruled.stage,
-        role=ruled.role,
-        audience=ruled.audience,
-        project=ruled.project,
-        model=ruled.model,
-        now=ruled.created_at,
-    )
-    # Of the policy in force: it may have changed since, which `policy_version` of the verdict tells.
-    return platform.policy.explain(ruled.signals, circumstances)
 
 
 def _rule(reason: Reason) -> JsonObject:

@@ -16,6 +16,7 @@ from platemark.core.moderation import Signal, Verdict
 from platemark.core.ports import Circumstances, Platform, Transaction
 from platemark.core.project import Principal, Profile
 from platemark.core.request import PART, GenerationRequest
+from platemark.flows import delete
 from platemark.flows.develop import Developed
 from platemark.flows.note import open_review
 from platemark.flows.screen import REGION, About, known_of, measure_image, screen_image, verdict
@@ -74,6 +75,7 @@ class Judged:
     async def write(self, platform: Platform, tx: Transaction, generation: Generation) -> None:
         """Insert what is new: the image with all that belongs to it, or another verdict on one that was there."""
         if self.developed is not None:
+            await delete.keep(platform, tx, self.developed.blob, self.source.data)
             await self.developed.write(platform, tx, None)
             return
         await tx.add(self.verdict)
