@@ -6,6 +6,8 @@ effect after a minute, in which it could be undone; a server with PLATEMARK_REVI
 
 import secrets
 import time
+from contextlib import ExitStack
+from typing import Literal
 
 from platemark import Client, errors
 
@@ -23,22 +25,40 @@ rules:
     tests:
       - fires: {stage: after_response, operation: text_to_image}
       - stays: {stage: before_publish, operation: text_to_image}
+  - id: no-drawn-goods
+    stages: [before_publish]
+    audiences: [marketplace]
+    when: operation == "text_to_image"
+    reason_code: IP_TRADEMARK
+    decision: block
+    owner: picture-desk
+    note: Goods are shown as they are.
+    tests:
+      - fires: {stage: before_publish, operation: text_to_image}
+      - stays: {stage: after_response, operation: text_to_image}
 """
-STAFF = {"Ada": "reviewer", "Ben": "reviewer", "Cleo": "admin", "Dora": "admin"}
+STAFF: dict[str, Literal["reviewer", "admin"]] = {
+    "Ada": "reviewer",
+    "Ben": "reviewer",
+    "Cleo": "admin",
+    "Dora": "admin",
+}
 
 
-def staff(admin: Client, project: str) -> dict[str, Client]:
-    """A client for each person, with a key of their own."""
-    found: dict[str, Client] = {}
+def staff(admin: Client, project: str, until: ExitStack) -> dict[str, Client]:
+    """A client for the application, and one for each person, with a key of their own."""
+    found = {"app": until.enter_context(Client(api_key=admin.keys.create("app", project=project).secret))}
     for name, role in STAFF.items():
         person = admin.people.create(name, role, project=project)
         key = admin.keys.create(f"{name}'s key", person=person.id, project=project)
-        found[name] = Client(api_key=key.secret)
+        found[name] = until.enter_context(Client(api_key=key.secret))
         print(f"{name} is {role}: {person.id}")
     return found
 
 
-def decide(name: str, who: Client, action: str, code: str, note: str | None = None) -> None:
+def decide(
+    name: str, who: Client, action: Literal["reject", "overturn", "approve"], code: str, note: str | None = None
+) -> None:
     """Take the next case that this person may decide, decide it, and wait until that holds."""
     while (case := who.reviews.next()) is None:
         time.sleep(1)
@@ -61,13 +81,8 @@ def stages(app: Client, cleo: Client, dora: Client) -> None:
     print(f"after the response: {image.moderation.state}, {image.moderation.message}")
 
 
-def main() -> None:
-    with Client() as admin:
-        project = admin.projects.create(f"gallery {secrets.token_hex(4)}").id
-        app = Client(api_key=admin.keys.create("app", project=project).secret)
-        ada, ben, cleo, dora = staff(admin, project).values()
-    stages(app, cleo, dora)
-
+def story(app: Client, ada: Client, ben: Client, cleo: Client, dora: Client) -> None:
+    """One request from its refusal to the deletion of what became of it."""
     made = app.generate("ballots being carried out of a hall at night, evidence photo", audience="newsroom")
     print(f"{made.id} is {made.status}: {made.moderation.message if made.moderation else ''}")
     decide("Ada", ada, "reject", "ELECTION_INTEGRITY")
@@ -78,11 +93,10 @@ def main() -> None:
     decide("Cleo", cleo, "overturn", "CONTEXT_ALLOWED", "For a play.")
     decide("Dora", dora, "overturn", "CONTEXT_ALLOWED", "For a play.")
 
-    image = made.wait().images[0]
+    image = made.refresh().wait().images[0]
     print(f"{made.id} is {made.status}: {image.id}")
     try:
-        app.publications.create(image.id, audience="education")
-        print("before publication: published for education")
+        app.publications.create(image.id, audience="marketplace")
     except errors.BlockedByAppPolicy as error:
         print(f"before publication: {error.detail}")
     waiting = app.publications.create(image.id, audience="newsroom")
@@ -96,6 +110,14 @@ def main() -> None:
     for case in record.reviews:
         for made_by in case["decisions"]:
             print(f"  {made_by['decided_at']} {made_by['by']} {made_by['action']} {made_by['reason_code']}")
+
+
+def main() -> None:
+    with ExitStack() as until, Client() as admin:
+        project = admin.projects.create(f"gallery {secrets.token_hex(4)}").id
+        app, ada, ben, cleo, dora = staff(admin, project, until).values()
+        stages(app, cleo, dora)
+        story(app, ada, ben, cleo, dora)
 
 
 if __name__ == "__main__":

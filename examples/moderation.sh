@@ -49,6 +49,17 @@ rules:
     tests:
       - fires: {stage: after_response, operation: text_to_image}
       - stays: {stage: before_publish, operation: text_to_image}
+  - id: no-drawn-goods
+    stages: [before_publish]
+    audiences: [marketplace]
+    when: operation == "text_to_image"
+    reason_code: IP_TRADEMARK
+    decision: block
+    owner: picture-desk
+    note: Goods are shown as they are.
+    tests:
+      - fires: {stage: before_publish, operation: text_to_image}
+      - stays: {stage: after_response, operation: text_to_image}
 RULES
 platemark policy lint rules.yaml
 policy=$(as "$cleo" policy create rules.yaml | cut -d' ' -f1)
