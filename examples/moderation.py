@@ -37,12 +37,9 @@ rules:
       - fires: {stage: before_publish, operation: text_to_image}
       - stays: {stage: after_response, operation: text_to_image}
 """
-STAFF: dict[str, Literal["reviewer", "admin"]] = {
-    "Ada": "reviewer",
-    "Ben": "reviewer",
-    "Cleo": "admin",
-    "Dora": "admin",
-}
+Role = Literal["reviewer", "admin"]
+Action = Literal["reject", "overturn", "approve"]
+STAFF: dict[str, Role] = {"Ada": "reviewer", "Ben": "reviewer", "Cleo": "admin", "Dora": "admin"}
 
 
 def staff(admin: Client, project: str, until: ExitStack) -> dict[str, Client]:
@@ -56,13 +53,11 @@ def staff(admin: Client, project: str, until: ExitStack) -> dict[str, Client]:
     return found
 
 
-def decide(
-    name: str, who: Client, action: Literal["reject", "overturn", "approve"], code: str, note: str | None = None
-) -> None:
+def decide(name: str, who: Client, action: Action, code: str, note: str = "Looked at by the desk.") -> None:
     """Take the next case that this person may decide, decide it, and wait until that holds."""
     while (case := who.reviews.next()) is None:
         time.sleep(1)
-    who.reviews.decide(case.id, action, code, **({"note": note} if note else {}))
+    who.reviews.decide(case.id, action, code, note=note)
     while (now := who.reviews.get(case.id).review["state"]) in ("claimed", "decided"):
         time.sleep(1)
     print(f"{name} says {action} ({code}); the {case.kind} review is {now}")

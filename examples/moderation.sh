@@ -86,7 +86,7 @@ echo "--- before publication: one audience is refused it, another one gets it fr
 until as "$app" publish "$image" --audience newsroom || [ $? -eq 3 ]; do sleep 1; done
 decide "$ben" approve CONTEXT_ALLOWED
 decide "$ada" approve CONTEXT_ALLOWED
-as "$app" publish "$image" --audience education 2>&1 || true
+as "$app" publish "$image" --audience marketplace 2>&1 || true
 
 echo "--- deleted; the story stays, and the chain is whole"
 as "$app" delete "$image"

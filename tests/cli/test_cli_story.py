@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from platemark.cli import story
+from platemark.cli import case_story, story
 
 RECORD: dict[str, Any] = {
     "image": {
@@ -94,9 +94,11 @@ def test_the_route_is_told() -> None:
 
 
 def test_an_upload_has_no_request() -> None:
-    record: dict[str, Any] = {**RECORD, "request": None, "usage": None, "moderation": []}
+    said = {"filename": "found.png", "caption": None, "user": "desk-7", "accepted_at": "2026-01-02T03:04:05Z"}
+    record: dict[str, Any] = {**RECORD, "request": None, "upload": said, "usage": None, "moderation": []}
     shown = text(story.table(record))
     assert "img_1" in shown
+    assert "found.png · desk-7 · 2026-01-02 03:04:05 UTC" in shown
     assert "prompt" not in shown
     assert "cost" not in shown
 
@@ -129,3 +131,75 @@ def test_what_a_picture_was_made_from_is_told() -> None:
     for part in ("image_to_image", "img_0 · image", "img_9 · control", "controls canny 0.5 + colour 1"):
         assert part in told
     assert "operation" not in text(story.table(RECORD))
+
+
+def test_what_people_did_is_told() -> None:
+    at = "2026-01-02T03:04:05Z"
+    decided = [
+        {"by": "per_1", "action": "approve", "reason_code": "NO_VIOLATION", "state": "undone", "decided_at": at},
+        {"by": "per_1", "action": "reject", "reason_code": "GORE", "second": "required", "decided_at": at},
+    ]
+    record: dict[str, Any] = {
+        **RECORD,
+        "image": {**RECORD["image"], "stored": False, "deleted_at": at},
+        "reviews": [
+            {"id": "rev_1", "kind": "first", "state": "rejected", "created_at": at, "decisions": decided},
+            {"id": "rev_2", "kind": "adjudication", "of": "rev_1", "state": "rejected", "created_at": at},
+        ],
+        "publications": [{"id": "pub_1", "state": "draft", "audience": None, "changed_at": at}],
+        "holds": [
+            {"id": "hld_1", "reason_code": "litigation", "until": at, "created_by": "per_2"},
+            {"id": "hld_2", "reason_code": "other", "until": at, "released_at": at, "created_by": "per_2"},
+        ],
+        "takedowns": [{"id": "tkd_1", "kind": "copyright", "state": "received", "created_at": at, "done_at": None}],
+    }
+    shown = " ".join(text(story.table(record)).split())
+    moment = "2026-01-02 03:04:05 UTC"
+    for part in (
+        f"review rejected · opened {moment} · rev_1",
+        f"decided approve · NO_VIOLATION · undone · per_1 · {moment}",
+        f"decided reject · GORE · needs a second person · per_1 · {moment}",
+        f"review rejected · adjudication · opened {moment} · rev_2",
+        f"publication draft · {moment} · pub_1",
+        f"legal hold litigation · until {moment} · per_2 · hld_1",
+        f"legal hold other · released {moment} · per_2 · hld_2",
+        f"takedown received · copyright · {moment} · tkd_1",
+        f"deleted {moment}",
+    ):
+        assert part in shown
+
+
+def test_a_case_is_told_to_who_decides_it() -> None:
+    at = "2026-01-02T03:04:05Z"
+    context: dict[str, Any] = {
+        "review": {
+            "id": "rev_2", "kind": "appeal", "of": "rev_1", "state": "claimed", "version": 3,
+            "desk": "legal", "level": 2, "severity": 3, "due_at": at,
+        },
+        "told": "Graphic injury and death are not allowed here.",
+        "request": {"prompt": None, "negative_prompt": "blur", "generation": "gen_1",
+                    "operation": "inpaint", "model": "a/b"},
+        "user": {"known": True, "strikes": 2, "past": [{}]},
+        "pictures": [{"image": "img_1", "role": "subject", "width": 8, "height": 9, "moderation": "blocked",
+                      "shown": False}],
+        "near": [{"image": "img_9", "state": "rejected", "reason_code": "GORE", "review": "rev_0"}],
+        "verdict": {"decision": "block", "stage": "after_response", "reason_code": "GORE"},
+        "rules": [{"rule": "grave-gore", "decision": "block", "reason_code": "GORE", "note": "Certain gore."}],
+        "decisions": [{"action": "reject", "reason_code": "GORE", "by": "per_1", "decided_at": at}],
+        "notes": [{"body": "A film prop.", "by": "key_1", "created_at": at}],
+    }  # fmt: skip
+    shown = " ".join(text(case_story.table(context)).split())
+    for part in (
+        "review rev_2 · appeal · of rev_1 · claimed · version 3",
+        "desk legal · level 2 · severity 3 · due 2026-01-02 03:04:05 UTC",
+        "user is told Graphic injury",
+        "prompt (erased) without blur asked gen_1 · inpaint · a/b",
+        "user 2 refused · 1 earlier reviews",
+        "picture img_1 · subject · 8×9 · blocked · shown to nobody",
+        "alike img_9 · rejected · GORE · rev_0",
+        "verdict block · after response · GORE",
+        "rule block · grave-gore · GORE · Certain gore.",
+        "decided reject · GORE · per_1",
+        "note A film prop. · key_1",
+    ):
+        assert part in shown

@@ -234,9 +234,11 @@ def test_a_request_has_its_story(
     assert "verified, head" in said(capsys, "audit", "verify")
     check_story(json.loads(said(capsys, "record", image, "--json")), newsroom.people)
     told = said(capsys, "record", image)
-    print(told)
     for part in TOLD:
         assert part in " ".join(told.split()), told
+    assert "version" in said(
+        capsys, "reviews", "show", newsroom.call("Dora", "GET", "/v1/reviews?order=newest")["data"][0]["id"]
+    )
     assert all(id in told for id in newsroom.people.values())
 
 
@@ -285,7 +287,8 @@ TOLD = (
     "block · before publish · for marketplace · IP_TRADEMARK",
     "reject · ELECTION_INTEGRITY · needs a second person · per_",
     "overturn · CONTEXT_ALLOWED · needs a second person · per_",
-    "overturned · appeal · ELECTION_INTEGRITY",
+    "appeal overturned · ELECTION_INTEGRITY",
+    "rejected · by a second person · ELECTION_INTEGRITY",
     "withdrawn · for newsroom",
     "deleted 20",
     "verified · lines",

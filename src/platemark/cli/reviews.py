@@ -55,12 +55,16 @@ def listing(
 
 
 @app.command()
-def show(review: Case, url: Url = None, data: Data = None) -> None:
-    """Print everything about a review as JSON: texts, verdict, rules, history. No picture."""
-    from platemark.cli import connect, output
+def show(review: Case, json: Json = False, url: Url = None, data: Data = None) -> None:
+    """Print what is known of a review: texts, verdict, rules, history; with --json all of it. No picture."""
+    from platemark.cli import case_story, connect, output
 
     with connect.client(url, data) as client:
-        output.document(client.reviews.get(review).model_dump(mode="json"))
+        found = client.reviews.get(review).model_dump(mode="json")
+    if json:
+        output.document(found)
+    else:
+        output.console().print(case_story.table(found))
 
 
 @app.command()
@@ -204,5 +208,6 @@ def _print(found: "ReviewResource", json: bool) -> None:
     if json:
         output.document(found.model_dump(mode="json"))
         return
-    effect = f", takes effect {found.decision.effective_at:%H:%M:%S} UTC" if found.decision else ""
+    made = found.decision
+    effect = f", takes effect {made.effective_at:%H:%M:%S} UTC" if made and made.state == "pending" else ""
     typer.echo(f"{found.id}: {found.state} (version {found.version}){effect}")

@@ -18,7 +18,7 @@ _UNSEEN = "not evaluated: "
 def table(record: Mapping[str, Any], *, file: Path | None = None) -> "Table":
     """The record of one image. Parts that are missing say so."""
     rows = [*([("file", str(file))] if file else []), *_picture(record), *_request(record), *_checks(record)]
-    return _grid([*rows, *people.rows(record), *_cost(record), *_chain(record.get("chain"))])
+    return grid([*rows, *people.rows(record), *_cost(record), *_chain(record.get("chain"))])
 
 
 def without_images(record: Mapping[str, Any]) -> "Table":
@@ -30,10 +30,11 @@ def without_images(record: Mapping[str, Any]) -> "Table":
         ("status", words(generation.get("status"), error.get("detail"))),
     ]
     told = (*_request(record), *_checks(record), *people.rows(record), *_cost(record))
-    return _grid([*rows, *told, *_chain(record.get("chain"))])
+    return grid([*rows, *told, *_chain(record.get("chain"))])
 
 
-def _grid(rows: list[Row]) -> "Table":
+def grid(rows: list[Row]) -> "Table":
+    """Rows of a label and what stands there; the first part of it in green or red where it is good or bad."""
     from rich.table import Table
     from rich.text import Text
 
@@ -55,6 +56,9 @@ def _picture(record: Mapping[str, Any]) -> Iterator[Row]:
     yield "image", words(image.get("id"), size, image.get("origin"), None if image.get("stored") else "deleted")
     yield "sha256", str(image.get("sha256"))
     if record.get("request") is None:
+        upload = as_map(record.get("upload"))
+        said = words(upload.get("filename"), upload.get("caption"), upload.get("user"))
+        yield "uploaded", words(said, when(upload.get("accepted_at"))) or "not said"
         return
     yield "seed", str(image.get("seed"))
 

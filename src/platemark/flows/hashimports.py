@@ -26,6 +26,12 @@ from platemark.flows.hashlists import AT_ONCE, entry, forget, live_batches, move
 LARGEST_FILE = 512 * 1024 * 1024
 _IN_MEMORY = 4 * 1024 * 1024
 _MOST_TOLD = 100
+_NO_HASH = "cannot be read as a hash"
+_WRONG = {
+    "type_not_said": "may be of two kinds; write its kind before it, as in `sha256 0a1b…`, or make a list of one",
+    "unknown_type": "names a kind of hash that is not read here; those are pdq, sha256 and md5",
+    "not_of_this_list": "is of a kind that this list does not hold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,7 @@ def _check_rows(count: _Count, said: Said) -> None:
         raise _not_as_said("rows", f"is {said.rows}, but the file has {count.rows}")
     if count.rows == count.invalid:
         errors = [
-            FieldError(pointer=f"/lines/{bad.line}", code=bad.code, message="cannot be read as a hash")
+            FieldError(pointer=f"/lines/{bad.line}", code=bad.code, message=_WRONG.get(bad.code, _NO_HASH))
             for bad in count.bad
         ]
         raise InvalidRequest("No line of this file holds a hash for this list. Nothing was changed.", errors=errors)
