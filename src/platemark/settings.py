@@ -113,6 +113,8 @@ class HostedProvider(BaseModel):
 
 # `never` stands for no end, because neither TOML nor an environment variable can say nothing.
 _Span = Annotated[timedelta | None, BeforeValidator(lambda value: None if value == "never" else value)]
+
+
 class RemoteDetector(BaseModel):
     """One moderation service of somebody else. Texts and pictures leave this machine for it.
 

@@ -81,7 +81,7 @@ def test_lines_come_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO("ein Häuschen\nacme cola\n".encode())))
+        sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO("un café\nacme cola\n".encode())))
     )
     assert main(["moderate"]) == 0
     out = capsys.readouterr().out.splitlines()

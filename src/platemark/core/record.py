@@ -130,7 +130,7 @@ class RecordChain(Part):
 
 
 class Record(Part):
-    """`request` is None for an uploaded image, which has `upload` instead; parts that are not built or not switched on say so."""
+    """`request` is None for an uploaded image, which has `upload` instead. What is not built or switched on says so."""
 
     image: RecordImage
     request: RecordRequest | None

@@ -14,7 +14,7 @@ from platemark.flows.screen import PROVIDER
 UNSPECIFIED = "PROVIDER_UNSPECIFIED"
 # In the words of vendors, the gravest first. What none of them says stays unspecified: it is never guessed.
 _SAID = (
-    (re.compile(r"\b(minors?|child\w*|csam|csae)\b", re.IGNORECASE), "MINOR_SAFETY"),
+    (re.compile(r"\b(minors?|child\w*|csam)\b", re.IGNORECASE), "MINOR_SAFETY"),
     (re.compile(r"\b(sexual\w*|nsfw|nudity|porn\w*|adult)\b", re.IGNORECASE), "SEXUAL_EXPLICIT"),
     (re.compile(r"\b(gore|graphic)\b", re.IGNORECASE), "GORE"),
     (re.compile(r"\bviolen\w+", re.IGNORECASE), "VIOLENCE"),
