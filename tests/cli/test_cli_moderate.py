@@ -80,9 +80,7 @@ def test_what_cannot_be_read_is_never_allowed(capsys: pytest.CaptureFixture[str]
 def test_lines_come_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO("un café\nacme cola\n".encode())))
-    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO("un café\nacme cola\n".encode()))))
     assert main(["moderate"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in out] == ["allow", "block"]

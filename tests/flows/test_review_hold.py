@@ -1,7 +1,8 @@
 """Two reviewers never hold one case, whatever they do and whenever; on both databases."""
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,17 @@ async def test_of_many_who_decide_at_once_one_is_heard(desk: Bench) -> None:
     assert len(heard) == 1
 
 
+def apart(function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    """Run to its end on a loop of its own, in a thread of its own: the one of the other tests may still be there."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(anyio.run, function, *arguments).result()
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory whose database has been migrated, to be copied."""
     folder = tmp_path_factory.mktemp("prepared") / "desk"
-    anyio.run(_open_once, folder)
+    apart(_open_once, folder)
     return folder
 
 
@@ -112,7 +119,7 @@ def test_whatever_three_people_do_only_the_holder_acts(
 ) -> None:
     folder = tmp_path_factory.mktemp("desk") / "copy"
     shutil.copytree(prepared, folder)
-    anyio.run(_play, folder, steps)
+    apart(_play, folder, steps)
 
 
 async def _play(folder: Path, steps: list[tuple[int, str, int]]) -> None:
