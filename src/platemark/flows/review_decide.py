@@ -22,7 +22,7 @@ from platemark.core.review import (
 )
 from platemark.flows.foureyes import SINGLE_OPERATOR
 from platemark.flows.note import tell_case
-from platemark.flows.review import Reviewer, alone, held, reviewer_of
+from platemark.flows.review import Reviewer, alone, case, held, reviewer_of
 from platemark.flows.review_effects import carry_out, follow, revealed
 from platemark.telemetry import REVIEW_DECISIONS
 
@@ -156,11 +156,11 @@ async def undo(platform: Platform, principal: Principal, id: str) -> Review:
     """Take one's own decision back while its grace lasts; the case is held again. Raises Conflict afterwards."""
     async with platform.store.transaction() as tx:
         who, now = await reviewer_of(tx, principal), platform.clock.now()
+        found = await case(tx, who.project, id)
         mine = await tx.all(Decision, project=who.project, review=id, by=who.actor, state="pending")
         if not mine or mine[0].effective_at <= now:
             raise Conflict("There is no decision of yours on this review that can still be undone.")
         decision = await tx.change(mine[0], state="undone", settled_at=now)
-        found = await tx.get(Review, id)
         found = await tx.change(
             found, state="claimed", lease_until=now + platform.limits.reviews.lease, version=found.version + 1
         )
