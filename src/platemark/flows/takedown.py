@@ -146,10 +146,10 @@ async def _own(read: Reading, principal: Principal, takedown_id: str) -> Takedow
 async def add(platform: Platform, principal: Principal, takedown_id: str, named: Sequence[str]) -> Notice:
     """Further pictures for a notice that is open, with their copies. Raises NotFound, Conflict, InvalidRequest."""
     principal.require("moderation:manage")
-    images = await _named(platform, principal.project, named)
     async with platform.store.reading() as read:
         notice = await _own(read, principal, takedown_id)
         known = {row.image for row in await read.all(TakedownImage, takedown=notice.id)}
+    images = await _named(platform, principal.project, named)
     rows = [row for row in await _rows(platform, notice, images) if row.image not in known]
     async with platform.store.transaction() as tx:
         current = await _own(tx, principal, takedown_id)
