@@ -3,6 +3,12 @@
 from datetime import timedelta
 
 import pytest
+
+from platemark.core.errors import BlockedByProvider, Conflict, NotAllowed
+from platemark.core.image import Image
+from platemark.core.review import Review, ReviewKind
+from platemark.flows import review, review_appeal
+from platemark.flows.record import image_record
 from reviewing import (
     NOTE,
     after_grace,
@@ -18,12 +24,6 @@ from reviewing import (
     reviews,
     rules,
 )
-
-from platemark.core.errors import BlockedByProvider, Conflict, NotAllowed
-from platemark.core.image import Image
-from platemark.core.review import Review, ReviewKind
-from platemark.flows import review, review_appeal
-from platemark.flows.record import image_record
 from workbench import Bench
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from platemark.core.base import Noun, Timestamp
-from platemark.core.moderation import Signal
 
 HashKind = Literal["pdq", "sha256", "md5"]
 Purpose = Literal["child_safety", "takedown", "brand", "other"]
@@ -92,10 +91,3 @@ class ListAt:
     purpose: Purpose
     action: ListAction
     reason_code: str
-
-
-def is_frozen(signals: tuple[Signal, ...] | list[Signal]) -> bool:
-    """True when a signal matches a child-safety list: no preview, no reveal, nobody looks, the law's desk decides."""
-    return any(
-        signal.category == KNOWN_HASH_MATCH and signal.evidence.get("purpose") == "child_safety" for signal in signals
-    )

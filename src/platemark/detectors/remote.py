@@ -205,8 +205,8 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteTexts:
-    """The face for texts."""
+class _Face:
+    """A service as one of the two kinds of detectors."""
 
     remote: Remote
 
@@ -219,27 +219,22 @@ class RemoteTexts:
     def version(self) -> str:
         """See `Remote`."""
         return self.remote.version
+
+
+class RemoteTexts(_Face):
+    """The face for texts."""
+
+    __slots__ = ()
 
     async def look(self, texts: Mapping[str, str], /) -> Sequence[Signal]:
         """Signals for named strings; never an error."""
         return await self.remote.of_texts(texts)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteImages:
+class RemoteImages(_Face):
     """The face for pictures."""
 
-    remote: Remote
-
-    @property
-    def name(self) -> str:
-        """As it is configured."""
-        return self.remote.name
-
-    @property
-    def version(self) -> str:
-        """See `Remote`."""
-        return self.remote.version
+    __slots__ = ()
 
     async def look(self, data: bytes, /) -> Sequence[Signal]:
         """Signals for one encoded picture; never an error."""

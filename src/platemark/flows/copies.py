@@ -28,14 +28,11 @@ async def copies_of(platform: Platform, image: Image) -> list[Copy]:
     """
     async with platform.store.reading() as read:
         same = await read.all(Image, project=image.project, sha256=image.sha256, deleted_at=None)
+        same += await read.all(Image, project=image.project, original_sha256=image.original_sha256, deleted_at=None)
         own = await read.find(Fingerprint, image.id)
-        known = await read.all(Fingerprint, project=image.project) if own else []
     found = {each.id: Copy(each.id, "exact", 0) for each in same if each.id != image.id}
-    if own is not None:
-        limits = platform.limits
-        ways = await _ways(platform, image, own)
-        near = await anyio.to_thread.run_sync(_near, own, ways, known, limits.pdq_max_distance, limits.pdq_min_quality)
-        for copy in near:
+    if own is not None and own.quality >= platform.limits.pdq_min_quality:
+        for copy in await _near(platform, own, await _ways(platform, image, own)):
             found.setdefault(copy.image, copy)
     return list(found.values())
 
@@ -55,13 +52,22 @@ async def _ways(platform: Platform, image: Image, own: Fingerprint) -> tuple[str
         return (own.pdq,)
 
 
-def _near(own: Fingerprint, ways: tuple[str, ...], known: list[Fingerprint], most: int, quality: int) -> list[Copy]:
-    """Flat pictures collide, so those of little quality are not compared."""
-    others = [each for each in known if each.id != own.id and each.quality >= quality]
-    if own.quality < quality or not others:
-        return []
-    tables = [nearest(way, [each.pdq for each in others]) for way in ways]
-    distances = [min(map(int, found)) for found in zip(*tables, strict=True)]
-    return [
-        Copy(each.id, "near", distance) for each, distance in zip(others, distances, strict=True) if distance <= most
-    ]
+async def _near(platform: Platform, own: Fingerprint, ways: tuple[str, ...]) -> list[Copy]:
+    """Read and compared in pieces. Flat pictures collide, so those of little quality are not compared."""
+    limits, last, found = platform.limits, "", list[Copy]()
+    async with platform.store.reading() as read:
+        while rows := await read.fields(Fingerprint, ("id", "pdq", "quality"), after=last, project=own.project):
+            last = rows[-1][0]
+            others = [row for row in rows if row[0] != own.id and row[2] >= limits.pdq_min_quality]
+            distances = await anyio.to_thread.run_sync(_distances, ways, [row[1] for row in others])
+            found += [
+                Copy(row[0], "near", distance)
+                for row, distance in zip(others, distances, strict=True)
+                if distance <= limits.pdq_max_distance
+            ]
+    return found
+
+
+def _distances(ways: tuple[str, ...], hashes: list[str]) -> list[int]:
+    tables = [nearest(way, hashes) for way in ways] if hashes else []
+    return [min(map(int, found)) for found in zip(*tables, strict=True)]

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-import anyio
-
 from platemark.core.errors import FieldError, InvalidRequest, NotFound
 from platemark.core.event import EventType
 from platemark.core.hashlist import (
@@ -22,15 +20,11 @@ from platemark.core.hashlist import (
     ListAt,
     Purpose,
 )
-from platemark.core.hashlist import (
-    is_frozen as is_frozen,
-)
 from platemark.core.image import Fingerprint, Image
 from platemark.core.moderation import REASON_CODES
 from platemark.core.ports import Platform, Reading, Store, Transaction
 from platemark.core.project import ApiKey, Principal
 from platemark.flows.keys import note
-from platemark.imaging.fingerprint import nearest
 
 # What one question to the database may name.
 AT_ONCE = 500
@@ -223,37 +217,6 @@ async def add_image(
     known = await moved_on(platform, tx, known, entries=known.entries + len(new))
     await tell(platform, tx, "hash_list.imported", image.project, known, batch=batch.id, added=len(new), by=by)
     return known
-
-
-async def find_copies(
-    platform: Platform, project: str, *, sha256: str | None = None, pdq: Sequence[str] = ()
-) -> list[Image]:
-    """Live images of the project that are this very file or nearly the same picture as one of `pdq`, the nearest first.
-
-    Give the hashes of all eight ways that a picture can lie (`imaging.fingerprint.dihedral`) for turned ones, too.
-    """
-    limits, found = platform.limits, dict[str, int]()
-    async with platform.store.reading() as read:
-        if sha256 is not None:
-            same = await read.all(Image, project=project, deleted_at=None, sha256=sha256)
-            same += await read.all(Image, project=project, deleted_at=None, original_sha256=sha256)
-            found |= {image.id: 0 for image in same}
-        last = ""
-        while pdq and (rows := await read.fields(Fingerprint, ("id", "pdq", "quality"), after=last, project=project)):
-            last, usable = rows[-1][0], [row for row in rows if row[2] >= limits.pdq_min_quality]
-            for image, distance in await anyio.to_thread.run_sync(_distances, usable, pdq):
-                if distance <= limits.pdq_max_distance:
-                    found.setdefault(image, distance)
-        images = await read.all(Image, id=tuple(found), deleted_at=None) if found else []
-    return sorted(images, key=lambda image: found[image.id])
-
-
-def _distances(rows: Sequence[tuple[Any, ...]], pdq: Sequence[str]) -> list[tuple[str, int]]:
-    if not rows:
-        return []
-    hashes = [row[1] for row in rows]
-    tables = [nearest(hash, hashes) for hash in pdq]
-    return [(row[0], min(map(int, found))) for row, found in zip(rows, zip(*tables, strict=True), strict=True)]
 
 
 async def _own_list(platform: Platform, tx: Transaction, reason_code: str, by: str) -> HashList:

@@ -38,6 +38,17 @@ def bytes_response(description: str) -> dict[str, Any]:
     return {"description": description, "content": image_content()}
 
 
+def picture(description: str, *errors: type[PlatemarkError]) -> Responses:
+    """What a route answers that gives the bytes of a picture: all of them, a range, or that they are known."""
+    return {
+        200: bytes_response(description),
+        206: bytes_response("The range that was asked for."),
+        304: {"description": "You have it: its hash is your ETag."},
+        416: {"description": "There are no such bytes."},
+        **faults(*errors),
+    }
+
+
 def body(model: str, *examples: dict[str, Any]) -> dict[str, Any]:
     """A required JSON request body of a schema that the document holds."""
     content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{model}"}}

@@ -115,13 +115,7 @@ async def get(call: Reader, id: ImageId) -> Response:
     operation_id="get_image_content",
     summary="Read the bytes of an image",
     response_class=Response,
-    responses={
-        200: documented.bytes_response("The file, with its credential inside."),
-        206: documented.bytes_response("The range that was asked for."),
-        304: {"description": "You have it: its hash is your ETag."},
-        416: {"description": "There are no such bytes."},
-        **documented.faults(Unauthenticated, NotAllowed, NotFound, Gone),
-    },
+    responses=documented.picture("The file, with its credential inside.", Unauthenticated, NotAllowed, NotFound, Gone),
     openapi_extra={"security": [{"key": ["images:read"]}, {}]},
 )
 async def read(request: Request, id: ImageId, url: Annotated[SignedUrl, Query()]) -> Response:
@@ -138,13 +132,9 @@ async def read(request: Request, id: ImageId, url: Annotated[SignedUrl, Query()]
     operation_id="get_image_original",
     summary="Read what a vendor or uploader gave",
     response_class=Response,
-    responses={
-        200: documented.bytes_response("The bytes as they came, with any credential that was in them."),
-        206: documented.bytes_response("The range that was asked for."),
-        304: {"description": "You have it: its hash is your ETag."},
-        416: {"description": "There are no such bytes."},
-        **documented.faults(NotAllowed, NotFound, Gone),
-    },
+    responses=documented.picture(
+        "The bytes as they came, with any credential that was in them.", NotAllowed, NotFound, Gone
+    ),
 )
 async def read_original(call: Reader, id: ImageId) -> Response:
     """For evidence: not screened again, not sealed, never published. Our own engine's are not kept: 404."""

@@ -82,13 +82,7 @@ async def get(call: Reader, id: PublicationId) -> Response:
     operation_id="get_publication_content",
     summary="Read a published image",
     response_class=Response,
-    responses={
-        200: documented.bytes_response("The file, with its credential inside."),
-        206: documented.bytes_response("The range that was asked for."),
-        304: {"description": "You have it: its hash is your ETag."},
-        416: {"description": "There are no such bytes."},
-        **documented.faults(NotAllowed, NotFound, Gone),
-    },
+    responses=documented.picture("The file, with its credential inside.", NotAllowed, NotFound, Gone),
     openapi_extra={"security": [{"key": ["images:read"]}, {}]},
 )
 async def read(request: Request, id: PublicationId) -> Response:
