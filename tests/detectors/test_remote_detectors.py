@@ -13,6 +13,7 @@ import structlog
 from PIL import Image
 
 from pictures import encoded, house
+from platemark import telemetry
 from platemark.core.errors import Misconfigured
 from platemark.core.moderation import Signal
 from platemark.core.ports import Circumstances
@@ -41,6 +42,12 @@ VIOLENT = {
     "sightengine": ({"VIOLENCE"}, {"GORE", "VIOLENCE"}),
     "hive": ({"VIOLENCE"}, {"GORE"}),
 }
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_logged() -> None:
+    """Whatever level a test before this one has left."""
+    telemetry.configure(level="warning")
 
 
 @dataclass
