@@ -166,3 +166,12 @@ async def test_a_case_of_a_deleted_picture_settles(bench: Bench) -> None:
     (ended,) = await reviews(bench)
     assert isinstance(ended, Review)
     assert ended.state == "approved"
+
+
+async def test_who_reads_a_case_stands_in_the_chain(bench: Bench) -> None:
+    _, case = await held_request(bench)
+    await review_context.context(bench.platform, bench.caller, case.id)
+    async with bench.platform.store.reading() as read:
+        lines = await read.chain(case.project)
+    (line,) = [line for line in lines if line.body["type"] == "review.read"]
+    assert line.body["data"] == {"review": case.id, "state": "pending", "by": bench.caller.actor}

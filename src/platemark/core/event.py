@@ -40,6 +40,7 @@ EventType = Literal[
     "review.warned",
     "review.breached",
     "review.appealed",
+    "review.read",
     "review.revealed",
     "review.exported",
     "review.note_erased",

@@ -15,6 +15,7 @@ from platemark.core.ports import Platform, Query, Reading
 from platemark.core.project import Principal
 from platemark.core.review import OUTCOME, Decision, Review, ReviewNote
 from platemark.core.sentence import sentence
+from platemark.flows.note import tell_case
 from platemark.flows.replay import explained
 from platemark.flows.review import case, reviewer_of
 from platemark.flows.review_reveal import pictures_of
@@ -26,10 +27,15 @@ _BLIND = ("second", "sample")
 
 
 async def context(platform: Platform, principal: Principal, id: str) -> JsonObject:
-    """The whole of a case as one document. A second reviewer is not told what the first one said."""
+    """The whole of a case as one document, and a line that it was read.
+
+    A second reviewer is not told what the first one said.
+    """
+    async with platform.store.transaction() as tx:
+        who = await reviewer_of(tx, principal)
+        found = await case(tx, who.project, id)
+        await tell_case(platform, tx, "review.read", found, by=who.actor)
     async with platform.store.reading() as read:
-        who = await reviewer_of(read, principal)
-        found = await case(read, who.project, id)
         ruled = await read.get(Verdict, found.verdict)
         generation = await read.find(Generation, found.generation) if found.generation else None
         explanation = await explained(platform, ruled)
