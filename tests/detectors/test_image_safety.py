@@ -6,7 +6,6 @@ Pictures that must not be shown are stood in for by scores that a scripted netwo
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,10 +124,10 @@ def test_a_higher_output_of_a_network_never_lowers_the_score(
         (seen(0.21), "education", "review", "SEXUAL_EXPLICIT"),
     ],
 )
-def test_the_built_in_policy_reads_the_scale(
+async def test_the_built_in_policy_reads_the_scale(
     scores: Scores, audience: str | None, decision: str, code: str | None
 ) -> None:
-    signals = anyio.run(answering(scores).look, b"")
+    signals = await answering(scores).look(b"")
     ruling = load_policy(None).rule(signals, Circumstances(stage="after_response", audience=audience))
 
     assert (ruling.decision, ruling.reason_code) == (decision, code)
