@@ -50,7 +50,12 @@ def interpreter(suffix: str) -> list[str]:
     return [sys.executable] if suffix in (".py", "python") else ["sh", "-eu"]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "example",
+    # Some forty programs, one after the other.
+    [pytest.param(file, marks=pytest.mark.slow) if file.name == "moderation.sh" else file for file in EXAMPLES],
+    ids=lambda file: file.name,
+)
 def test_an_example_runs(example: Path, server: Served, tmp_path: Path) -> None:
     said = run([*interpreter(example.suffix), str(example)], server, tmp_path)
     assert said or any(tmp_path.iterdir())

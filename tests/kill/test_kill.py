@@ -86,7 +86,14 @@ def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("boundary", [each for each in BOUNDARIES if each not in {"submitting", "submitted", "seal"}])
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        pytest.param(each, marks=() if each == "attempt.sent" else pytest.mark.slow)
+        for each in BOUNDARIES
+        if each not in {"submitting", "submitted", "seal"}
+    ],
+)
 def test_p1_p2_killed_in_pass_through(tmp_path: Path, boundary: str) -> None:
     base: dict[str, Any] = {"data": str(tmp_path / "data"), "profile": "pass_through"}
     code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
@@ -108,7 +115,10 @@ def test_p1_p2_killed_in_pass_through(tmp_path: Path, boundary: str) -> None:
 
 @pytest.mark.timeout(240)
 # Its bytes are stored and no row names them; written down, not submitted; in the middle of the provider's answer.
-@pytest.mark.parametrize("boundary", ["put:1", "generation.accepted", "update"])
+@pytest.mark.parametrize(
+    "boundary",
+    [*(pytest.param(each, marks=pytest.mark.slow) for each in ("put:1", "generation.accepted")), "update"],
+)
 def test_p1_p2_killed_with_a_source_it_goes_on_from_the_same_one(tmp_path: Path, boundary: str) -> None:
     base: dict[str, Any] = {"data": str(tmp_path / "data"), "sourced": True}
     code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
