@@ -19,6 +19,7 @@ from platemark.flows.delete import delete
 from platemark.flows.erase import erase_text
 from platemark.flows.record import image_record
 from platemark.flows.refusals import code_of
+from platemark.flows.upload import upload
 from platemark.simulate.scripted import Scripted, plain_png
 from workbench import Bench, as_part, open_bench
 
@@ -178,3 +179,17 @@ async def test_what_concerns_children_is_closed_kept_and_brought_to_somebody(ben
     assert hold.created_by == "system"
     with pytest.raises(NotAllowed):
         await review_reveal.veiled(bench.platform, bench.caller, case.id)
+
+
+async def test_the_same_bytes_are_measured_once_and_ruled_on_each_time(bench: Bench) -> None:
+    looker, data = Looker(), plain_png(64, 64, (9, 90, 200))
+    bench.change(image_detectors=(looker,))
+    first = await upload(bench.platform, bench.caller, data)
+    again = await upload(bench.platform, bench.caller, data)
+    assert (len(looker.shown), first.id == again.id) == (1, False)
+    async with bench.platform.store.reading() as read:
+        kept = await read.all(Verdict, input_sha256=first.sha256)
+    assert [[signal.detector for signal in ruled.signals] for ruled in kept] == [["looker"], ["looker"]]
+    looker.version = "2"
+    await upload(bench.platform, bench.caller, data)
+    assert len(looker.shown) == 2

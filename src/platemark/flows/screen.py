@@ -75,16 +75,31 @@ async def known_of(platform: Platform, image: Image) -> tuple[tuple[Signal, ...]
     """What was measured on an image before, and what its provider said about it; the newest of each detector."""
     async with platform.store.reading() as read:
         verdicts = await read.all(Verdict, project=image.project, image=image.id, order_by="id")
+    return _measured(verdicts), _said(verdicts)
+
+
+async def known_by_content(platform: Platform, project: str, sha256: str) -> tuple[Signal, ...]:
+    """What was measured in this project on the very same bytes before."""
+    async with platform.store.reading() as read:
+        return _measured(await read.all(Verdict, project=project, input_sha256=sha256, order_by="id"))
+
+
+def _measured(verdicts: Sequence[Verdict]) -> tuple[Signal, ...]:
+    return tuple(signal for signal in _newest(verdicts) if not signal.detector.startswith(PROVIDER))
+
+
+def _said(verdicts: Sequence[Verdict]) -> tuple[Signal, ...]:
+    return tuple(signal for signal in _newest(verdicts) if signal.detector.startswith(PROVIDER))
+
+
+def _newest(verdicts: Sequence[Verdict]) -> tuple[Signal, ...]:
+    """Of each detector in each version what it found last on the whole picture."""
     newest = dict[tuple[str, str], tuple[Signal, ...]]()
     for ruled in verdicts:
         of_whole = [signal for signal in ruled.signals if REGION not in signal.evidence]
         for detector in {(signal.detector, signal.version) for signal in of_whole}:
             newest[detector] = tuple(each for each in of_whole if (each.detector, each.version) == detector)
-    signals = tuple(signal for found in newest.values() for signal in found)
-    return (
-        tuple(signal for signal in signals if not signal.detector.startswith(PROVIDER)),
-        tuple(signal for signal in signals if signal.detector.startswith(PROVIDER)),
-    )
+    return tuple(signal for found in newest.values() for signal in found)
 
 
 async def screen_text(

@@ -20,7 +20,7 @@ from platemark.flows.develop import PUBLICATION_OF, Developed, assemble
 from platemark.flows.digests import user_digest
 from platemark.flows.holds import personal
 from platemark.flows.inspect import credential_of, fingerprint_of, inspect
-from platemark.flows.screen import About, screen_image, screen_text, verdict
+from platemark.flows.screen import About, known_by_content, screen_image, screen_text, verdict
 from platemark.flows.unchecked import digest_of, profile_of, uninspected, unscreened
 from platemark.imaging.decode import Facts, inspect_bytes
 
@@ -230,11 +230,12 @@ async def take_in(
     )
     id = platform.ids.new("img")
     about = About(project=project, generation=generation, image=id)
+    digest = await anyio.to_thread.run_sync(digest_of, data)
     if profile == "pass_through":
-        digest = await anyio.to_thread.run_sync(digest_of, data)
         ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
     else:
-        ruling, signals, digest = await screen_image(platform, data, circumstances, flags=flags)
+        known = await known_by_content(platform, project, digest)
+        ruling, signals, _ = await screen_image(platform, data, circumstances, flags=flags, known=known)
         ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     image = Image(
         id=id,
