@@ -11,9 +11,11 @@ from platemark.core.policy import Reason
 from platemark.core.ports import Platform
 from platemark.core.project import ApiKey, Person, Principal
 from platemark.core.review import Decision, Review
-from platemark.flows import review, review_decide, review_upkeep
 from platemark.flows.keys import authenticate, issue
-from platemark.flows.review_decide import Wish
+from platemark.flows.reviews import decide as review_decide
+from platemark.flows.reviews import desk as review
+from platemark.flows.reviews import upkeep as review_upkeep
+from platemark.flows.reviews.decide import Wish
 from workbench import Bench
 
 NOTE = "Seen with the picture desk."

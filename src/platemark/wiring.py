@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ from platemark.detectors.onnx import Weights
 from platemark.detectors.pool import Pool, open_pool
 from platemark.detectors.sentences import SentenceModel
 from platemark.detectors.services import Configured, open_remote
-from platemark.engine.models.weights import load_weights, place
+from platemark.engine.models.weights import Weight, load_weights, place
 from platemark.flows.hashlists import StoredHashes
 from platemark.flows.projects import first_start
 from platemark.flows.resolve import DEFAULT
@@ -143,15 +143,20 @@ def sentence_model(settings: Settings) -> SentenceModel:
 
 def _image_detectors(settings: Settings, pool: Pool) -> tuple[ImageDetector, ...]:
     """What looks at pixels; the classifiers also tell whether there is a picture at all."""
-    bounds = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
+    bounds = _bounds(settings)
     if not settings.image_classifiers:
         return Blankness(**bounds), switched_off()
     return (ImageSafety.in_pool(pool, image_networks(settings.cache), **bounds),)
 
 
 def _hash_lists(settings: Settings, database: Database, clock: Clock) -> HashLists:
-    bounds = {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
-    return HashLists(StoredHashes(database), clock.monotonic, seconds=settings.hash_list_seconds, **bounds)
+    stored, seconds = StoredHashes(database), settings.hash_list_seconds
+    return HashLists(stored, clock.monotonic, seconds=seconds, **_bounds(settings))
+
+
+def _bounds(settings: Settings) -> dict[str, int]:
+    """Of a picture that is decoded to be looked at."""
+    return {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
 
 
 def image_networks(cache: Path) -> Networks:
@@ -161,9 +166,15 @@ def image_networks(cache: Path) -> Networks:
     )
 
 
+@cache
+def _listed_weights() -> Mapping[str, Weight]:
+    """`weights.toml` is part of the package: it is read once."""
+    return {weight.name: weight for weight in load_weights()}
+
+
 def moderation_weights(name: str, cache: Path) -> Weights:
     """An entry of `weights.toml`, as detectors take it."""
-    weight = next(weight for weight in load_weights() if weight.name == name)
+    weight = _listed_weights()[name]
     return Weights(weight.name, place(weight, cache), weight.sha256)
 
 

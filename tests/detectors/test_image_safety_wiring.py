@@ -14,7 +14,7 @@ AFTER = Circumstances(stage="after_response")
 
 
 async def safety_of(platform: Platform) -> Signal:
-    _, signals, _ = await screen_image(platform, encoded(house()), AFTER)
+    _, signals = await screen_image(platform, encoded(house()), AFTER)
     (found,) = (signal for signal in signals if signal.detector == "image_safety")
     return found
 

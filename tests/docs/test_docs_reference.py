@@ -43,7 +43,7 @@ def told() -> Iterator[tuple[str, set[str], bool]]:
 
     It is not where a function of the flow's own adds to it, or where a dictionary is unpacked.
     """
-    for file in (SOURCE / "flows").glob("*.py"):
+    for file in (SOURCE / "flows").rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         plain = {
             alias.name
@@ -85,7 +85,7 @@ def test_the_data_of_events_is_what_flows_tell() -> None:
     }
     # Emitted as events of their own making, without a call that names them.
     made = {kind for kind in EVENT_TYPES if kind not in found}
-    sources = "".join(file.read_text(encoding="utf-8") for file in (SOURCE / "flows").glob("*.py"))
+    sources = "".join(file.read_text(encoding="utf-8") for file in (SOURCE / "flows").rglob("*.py"))
     assert [kind for kind in sorted(made) if f'"{kind}"' not in sources] == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from platemark.core.errors import Gone, InvalidImage, NotAllowed, NotFound, TooLarge, Unauthenticated
 from platemark.core.image import Blob, Image, Publication
 from platemark.flows import content
-from platemark.flows.delete import delete
+from platemark.flows.keeping.delete import delete
 from platemark.flows.record import image_record
 from platemark.flows.upload import upload
 from platemark.simulate.scripted import plain_png

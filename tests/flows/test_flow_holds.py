@@ -21,10 +21,11 @@ from platemark.core.ports import Query
 from platemark.core.project import SCOPES, Principal
 from platemark.core.review import Review
 from platemark.core.upload import Said
-from platemark.flows import delete as delete_flow
-from platemark.flows import holds, people, purge, retention, takedown
-from platemark.flows.delete import delete
-from platemark.flows.erase import erase_text, erase_words
+from platemark.flows import people
+from platemark.flows.keeping import delete as delete_flow
+from platemark.flows.keeping import holds, purge, retention, takedown
+from platemark.flows.keeping.delete import delete
+from platemark.flows.keeping.erase import erase_text, erase_words
 from platemark.flows.keys import authenticate, issue
 from platemark.flows.note import open_review
 from platemark.flows.record import image_record

@@ -20,7 +20,7 @@ from platemark.core.moderation import Verdict
 from platemark.core.project import ApiKey, Principal, Project
 from platemark.core.review import Review
 from platemark.flows import audit, keys, upkeep
-from platemark.flows.erase import erase_text
+from platemark.flows.keeping.erase import erase_text
 from platemark.flows.note import open_review
 from platemark.flows.record import generation_record, image_record
 from workbench import ADMIN_KEY, Bench, open_bench

@@ -11,7 +11,7 @@ from platemark.core.image import Image, Publication
 from platemark.core.moderation import Signal, Verdict
 from platemark.core.review import Review
 from platemark.flows import look, publish
-from platemark.flows.delete import delete
+from platemark.flows.keeping.delete import delete
 from workbench import Bench, open_bench
 
 pytestmark = pytest.mark.anyio

@@ -14,11 +14,11 @@ from platemark.core.hold import Hold
 from platemark.core.moderation import Signal, Verdict
 from platemark.core.review import Review
 from platemark.core.updates import Order, Picture, Update
-from platemark.flows import review_reveal
-from platemark.flows.delete import delete
-from platemark.flows.erase import erase_text
+from platemark.flows.keeping.delete import delete
+from platemark.flows.keeping.erase import erase_text
 from platemark.flows.record import image_record
 from platemark.flows.refusals import code_of
+from platemark.flows.reviews import reveal as review_reveal
 from platemark.flows.upload import upload
 from platemark.simulate.scripted import Scripted, plain_png
 from workbench import Bench, as_part, open_bench

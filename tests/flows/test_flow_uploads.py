@@ -21,8 +21,9 @@ from platemark.core.generation import PromptText
 from platemark.core.image import Blob, Image
 from platemark.core.moderation import Verdict
 from platemark.core.upload import Said, Upload
-from platemark.flows import receive, retention
-from platemark.flows.erase import erase_words
+from platemark.flows import receive
+from platemark.flows.keeping import retention
+from platemark.flows.keeping.erase import erase_words
 from platemark.flows.record import image_record
 from platemark.flows.upload import store, upload
 from platemark.simulate.scripted import plain_png

@@ -7,8 +7,9 @@ import pytest
 from platemark.core.errors import BlockedByProvider, Conflict, NotAllowed
 from platemark.core.image import Image
 from platemark.core.review import Review, ReviewKind
-from platemark.flows import review, review_appeal
 from platemark.flows.record import image_record
+from platemark.flows.reviews import appeal as review_appeal
+from platemark.flows.reviews import desk as review
 from reviewing import (
     NOTE,
     after_grace,

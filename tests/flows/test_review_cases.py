@@ -12,9 +12,13 @@ from platemark.core.event import Event
 from platemark.core.image import Image
 from platemark.core.moderation import Verdict
 from platemark.core.review import REVIEW_MOVES, Review
-from platemark.flows import audit, content, review, review_decide, review_effects, review_upkeep, upkeep
-from platemark.flows.review import Wanted
-from platemark.flows.review_decide import Wish
+from platemark.flows import audit, content, upkeep
+from platemark.flows.reviews import decide as review_decide
+from platemark.flows.reviews import desk as review
+from platemark.flows.reviews import effects as review_effects
+from platemark.flows.reviews import upkeep as review_upkeep
+from platemark.flows.reviews.decide import Wish
+from platemark.flows.reviews.desk import Wanted
 from reviewing import (
     NOTE,
     after_grace,

@@ -8,9 +8,14 @@ import pytest
 from platemark.core.errors import Conflict, NotAllowed, RateLimited
 from platemark.core.image import Publication
 from platemark.core.review import Reveal, Review
-from platemark.flows import publish, review, review_context, review_papers, review_reveal, review_stats
-from platemark.flows.delete import delete
-from platemark.flows.review_stats import kappa
+from platemark.flows import publish
+from platemark.flows.keeping.delete import delete
+from platemark.flows.reviews import context as review_context
+from platemark.flows.reviews import desk as review
+from platemark.flows.reviews import papers as review_papers
+from platemark.flows.reviews import reveal as review_reveal
+from platemark.flows.reviews import stats as review_stats
+from platemark.flows.reviews.stats import kappa
 from reviewing import NOTE, after_grace, decide, held_image, held_request, limit, people, person, reviews, rules
 from workbench import Bench
 

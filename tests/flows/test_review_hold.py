@@ -16,8 +16,10 @@ from pydantic import SecretStr
 from platemark.core.errors import Conflict
 from platemark.core.project import Principal
 from platemark.core.review import Review
-from platemark.flows import review, review_decide, review_upkeep
-from platemark.flows.review_decide import Wish
+from platemark.flows.reviews import decide as review_decide
+from platemark.flows.reviews import desk as review
+from platemark.flows.reviews import upkeep as review_upkeep
+from platemark.flows.reviews.decide import Wish
 from reviewing import held_image, limit, people, reviews
 from workbench import Bench, open_bench
 

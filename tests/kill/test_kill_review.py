@@ -12,7 +12,8 @@ import pytest
 
 from platemark.core.generation import Generation
 from platemark.core.review import Review
-from platemark.flows import review_upkeep, upkeep
+from platemark.flows import upkeep
+from platemark.flows.reviews import upkeep as review_upkeep
 from workbench import open_bench
 
 HERE = Path(__file__).parent

@@ -22,8 +22,9 @@ from platemark.core.model import OutputFormat
 from platemark.core.ports import Claim
 from platemark.imaging.decode import inspect_bytes, normalise
 from platemark.provenance.certificates import Identity, development_identity
+from platemark.provenance.claims import claim_manifest
 from platemark.provenance.credential import Credential, open_provenance
-from platemark.provenance.manifest import SETTINGS, claim_manifest, read_store
+from platemark.provenance.manifest import SETTINGS, read_store
 from platemark.provenance.sources import IPTC
 from platemark.settings import Settings
 

@@ -14,8 +14,8 @@ from platemark.core.image import Image, Publication
 from platemark.core.moderation import Signal, Verdict
 from platemark.core.ports import Platform
 from platemark.core.review import Review
-from platemark.flows import review_upkeep
 from platemark.flows.note import open_review
+from platemark.flows.reviews import upkeep as review_upkeep
 from platemark.simulate.scripted import plain_png
 from platemark.web.app import openapi_document
 

@@ -17,7 +17,8 @@ from platemark.core.errors import PlatemarkError
 from platemark.core.image import Fingerprint
 from platemark.core.inspection import LIMITS, Finding, FindingKind
 from platemark.core.project import Project
-from platemark.flows.inspect import VERSION, fuse, inspect
+from platemark.flows.fuse import fuse
+from platemark.flows.inspect import VERSION, inspect
 from platemark.imaging.decode import inspect_bytes
 from platemark.imaging.fingerprint import pdq
 from platemark.provenance.certificates import Identity, development_identity

@@ -15,7 +15,7 @@ InspectionVerdict = Literal[
     "no_evidence_of_ai",
 ]
 Tier = Literal["conclusive", "asserted", "inferred", "conflicting", "none"]
-FindingKind = Literal["registry", "c2pa", "metadata", "own_watermark", "third_party_watermark", "learned"]
+FindingKind = Literal["registry", "c2pa", "metadata", "own_watermark", "third_party_watermark", "learned", "remote"]
 CredentialState = Literal["off", "absent", "well_formed", "valid", "trusted", "invalid"]
 LIMITS = ("Absence of evidence is not evidence of authenticity.", "A verdict is an input to a decision, not proof.")
 

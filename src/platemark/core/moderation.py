@@ -67,6 +67,11 @@ def strictest(*decisions: Decision) -> Decision:
     return LATTICE[max(map(LATTICE.index, decisions), default=0)]
 
 
+def rank(decision: Ruled) -> int:
+    """How strict a decision is: 0 for `off`, then as in the lattice."""
+    return 0 if decision == "off" else LATTICE.index(decision) + 1
+
+
 class Signal(Part):
     """One measurement. `evaluated` is False when the detector could not look (promise P5); then `score` is None."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from platemark.core.audit import AuditLine
 from platemark.core.base import Noun
@@ -372,6 +372,50 @@ class Provenance(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was read of our own watermark. `number`: 0 to 2^40 - 1, only where its checksum holds.
+
+    `strength`: mean correlation, 0 to 1; `threshold`: from which on a mark is taken to be there.
+    """
+
+    status: Literal["absent", "present", "crc_failed"]
+    strength: float
+    threshold: float
+    number: int | None = None
+
+
+class Watermark(Protocol):
+    """Writes a number into pixels that survives recompression and scaling, and reads it again. Not proof by itself."""
+
+    @property
+    def version(self) -> str: ...
+
+    async def mark(self, data: bytes, media_type: str, number: int) -> bytes:
+        """The same picture with the number in it, encoded again in the same format without metadata.
+
+        Raises InvalidImage, SealFailed where the number does not read back.
+        """
+        ...
+
+    async def read(self, data: bytes) -> Mark:
+        """Raises InvalidImage."""
+        ...
+
+
+class OriginDetector(Protocol):
+    """Says how likely a picture is AI-made. One that cannot look gives a finding `not_evaluated`; it does not raise."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+    async def look(self, data: bytes, media_type: str, /) -> Finding:
+        """A finding of kind `learned`, or `remote` where somebody else looks."""
+        ...
+
+
 class Jobs(Protocol):
     """The durable runtime. What is submitted is run to its end, also after a crash."""
 
@@ -421,3 +465,6 @@ class Platform:
     provenance: Provenance
     limits: Limits
     url_secret: bytes = field(repr=False)
+    # None: neither written nor looked for.
+    watermark: Watermark | None = None
+    origin_detectors: tuple[OriginDetector, ...] = ()

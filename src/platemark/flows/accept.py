@@ -15,7 +15,7 @@ from platemark.core.generation import (
     IdempotencyKey,
     PromptText,
 )
-from platemark.core.moderation import LATTICE, Ruled, Verdict
+from platemark.core.moderation import Ruled, Verdict, rank
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.problem import document
 from platemark.core.project import Principal, Profile
@@ -38,7 +38,6 @@ _STATUS: dict[Ruled, GenerationStatus] = {
     "block": "blocked",
     "off": "queued",
 }
-_ORDER: tuple[Ruled, ...] = ("off", *LATTICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +208,7 @@ def _generation(id: str, principal: Principal, planned: Planned, text: PromptTex
 def _deciding(ruled: Verdict, judged: tuple[Judged, ...]) -> Verdict:
     """The verdict that decides about the request: the first of the strictest."""
     verdicts = (ruled, *(entry.verdict for entry in judged))
-    return max(verdicts, key=lambda each: _ORDER.index(each.decision))
+    return max(verdicts, key=lambda each: rank(each.decision))
 
 
 def _text(platform: Platform, principal: Principal, request: GenerationRequest) -> PromptText:

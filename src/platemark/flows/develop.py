@@ -12,12 +12,14 @@ from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publicat
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Ruled, Signal, Verdict
 from platemark.core.ports import Circumstances, Claim, Platform, Transaction
-from platemark.flows import holds, originals
-from platemark.flows.inspect import credential_of, fingerprint_of, inspect
+from platemark.flows import originals
+from platemark.flows.inspect import credential_of, inspect
+from platemark.flows.keeping import holds
 from platemark.flows.note import is_hard, open_review, tell
 from platemark.flows.order import parents_of, used_inputs
+from platemark.flows.registry import fingerprint_of
 from platemark.flows.screen import PROVIDER, About, measure_text, screen_image, verdict
-from platemark.flows.unchecked import uninspected, unscreened
+from platemark.flows.unchecked import digest_of, uninspected, unscreened
 from platemark.imaging.decode import inspect_header, normalise
 from platemark.telemetry import IMAGES
 
@@ -121,7 +123,8 @@ async def develop(
     )
     circumstances = _circumstances(generation)
     flags = (*_flags(output), *await _revised(platform, generation, output))
-    ruling, signals, looked_at = await screen_image(platform, normal.data, circumstances, flags=flags)
+    ruling, signals = await screen_image(platform, normal.data, circumstances, flags=flags)
+    looked_at = await anyio.to_thread.run_sync(digest_of, normal.data)
     image_id, now = platform.ids.new("img"), platform.clock.now()
     claim = Claim(
         image=image_id,

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from platemark.core.errors import Conflict, FieldError, InvalidRequest, NotFound, Unauthenticated
-from platemark.core.event import Event, EventType
+from platemark.core.event import EventType
 from platemark.core.ids import is_id
 from platemark.core.ports import Platform, Reading, Transaction
 from platemark.core.project import DEFAULT_SCOPES, ROLE_SCOPES, SCOPES, ApiKey, Person, Principal, Project
+from platemark.flows.note import emit
 
 KEY_PREFIX = "pm_"
 _SECRET_BYTES = 32
@@ -157,7 +158,7 @@ async def add_key(
 
 async def note(platform: Platform, tx: Transaction, type: EventType, project: str, **data: Any) -> None:
     """An event about the project itself."""
-    await tx.emit(Event(id=platform.ids.new("evt"), project=project, type=type, at=platform.clock.now(), data=data))
+    await emit(platform, tx, type, project, data)
 
 
 async def listing(platform: Platform, principal: Principal) -> list[ApiKey]:

@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 
 from platemark.core.errors import FieldError, InvalidImage, InvalidRequest, PlatemarkError, TooLarge
+from platemark.core.ids import is_id
 from platemark.core.moderation import Ruling, Signal
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal
@@ -23,7 +24,6 @@ from platemark.imaging.decode import inspect_bytes
 MAX_INPUTS = 100
 # Of one request, together; a picture is bounded by the platform's limits.
 MAX_CHARACTERS = 200_000
-_IMAGE_ID = re.compile(r"img_[0-9a-f]{32}")
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _SALT_BYTES = 16
@@ -98,7 +98,7 @@ async def judge(platform: Platform, asked: Asked, circumstances: Circumstances, 
         signals += found
     for picture in asked.pictures:
         await check_picture(platform, picture)
-        ruling, found, _ = await screen_image(platform, picture, circumstances)
+        ruling, found = await screen_image(platform, picture, circumstances)
         rulings.append(ruling)
         signals += found
     together = rulings[0] if len(rulings) == 1 else await rule(platform, signals, circumstances)
@@ -117,7 +117,7 @@ async def picture_of(platform: Platform, principal: Principal, text: str) -> byt
 
     Raises NotFound, NotAllowed, Gone, FetchRefused, InvalidImage, TooLarge.
     """
-    if _IMAGE_ID.fullmatch(text):
+    if is_id(text, "img"):
         return (await content.read(platform, principal, text)).data
     if text[:8].lower().startswith(("https://", "http://")):
         return await platform.fetch(text)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from platemark.core.base import JsonObject
 from platemark.core.event import Event, EventType
 from platemark.core.generation import Generation
 from platemark.core.hashlist import KNOWN_HASH_MATCH
@@ -11,38 +12,44 @@ from platemark.core.moderation import Verdict
 from platemark.core.ports import Platform, Reading, Transaction
 from platemark.core.project import ApiKey
 from platemark.core.review import Review, ReviewKind
-from platemark.flows.review_timing import Timing, timing
+from platemark.flows.reviews.timing import Timing, timing
 
 
-async def tell(platform: Platform, tx: Transaction, type: EventType, about: Generation | Image, **data: Any) -> Event:
-    """Append an event about a generation or an image. `data` must not hold personal text."""
-    is_image = isinstance(about, Image)
+async def emit(
+    platform: Platform,
+    tx: Transaction,
+    type: EventType,
+    project: str,
+    data: JsonObject,
+    *,
+    generation: str | None = None,
+    image: str | None = None,
+) -> Event:
+    """Append an event of now. `data` must not hold personal text."""
     return await tx.emit(
         Event(
             id=platform.ids.new("evt"),
-            project=about.project,
+            project=project,
             type=type,
             at=platform.clock.now(),
             data=data,
-            generation=about.generation if is_image else about.id,
-            image=about.id if is_image else None,
+            generation=generation,
+            image=image,
         )
     )
+
+
+async def tell(platform: Platform, tx: Transaction, type: EventType, about: Generation | Image, **data: Any) -> Event:
+    """Append an event about a generation or an image."""
+    if isinstance(about, Image):
+        return await emit(platform, tx, type, about.project, data, generation=about.generation, image=about.id)
+    return await emit(platform, tx, type, about.project, data, generation=about.id)
 
 
 async def tell_case(platform: Platform, tx: Transaction, type: EventType, case: Review, **data: Any) -> Event:
     """Append an event about a case: its id, the state that it is in now, and `data`."""
-    return await tx.emit(
-        Event(
-            id=platform.ids.new("evt"),
-            project=case.project,
-            type=type,
-            at=platform.clock.now(),
-            data={"review": case.id, "state": case.state, **data},
-            generation=case.generation,
-            image=case.image,
-        )
-    )
+    facts = {"review": case.id, "state": case.state, **data}
+    return await emit(platform, tx, type, case.project, facts, generation=case.generation, image=case.image)
 
 
 async def open_review(

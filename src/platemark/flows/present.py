@@ -25,8 +25,8 @@ from platemark.core.resource import (
 from platemark.core.sentence import sentence
 from platemark.flows.content import sign
 from platemark.flows.resolve import DEFAULT, models, named
-from platemark.flows.review_appeal import Standing, standing
-from platemark.flows.review_effects import by_policy
+from platemark.flows.reviews.appeal import Standing, standing
+from platemark.flows.reviews.effects import by_policy
 
 # From a path to the absolute URL under which clients reach it.
 ImageUrl = Callable[[str], str]

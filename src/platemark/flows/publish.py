@@ -82,10 +82,10 @@ async def _ruled(platform: Platform, image: Image, audience: str | None, role: s
     known, said = await known_of(platform, image)
     words = await _words(platform, image, text)
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
-    ruling, signals, digest = await screen_image(platform, data, circumstances, flags=(*said, *words), known=known)
+    ruling, signals = await screen_image(platform, data, circumstances, flags=(*said, *words), known=known)
     ruling = await cleared(platform, image, audience, ruling)
     about = About(project=image.project, generation=image.generation, image=image.id)
-    return verdict(platform, ruling, signals, digest, circumstances, **about)
+    return verdict(platform, ruling, signals, image.sha256, circumstances, **about)
 
 
 async def _text(read: Reading, image: Image, generation: Generation | None) -> PromptText | None:

@@ -11,8 +11,8 @@ from platemark.core.image import Blob, Image
 from platemark.core.ports import Platform, Reading
 from platemark.core.project import Principal
 from platemark.core.upload import Said, Upload, UploadPiece
-from platemark.flows import delete
-from platemark.flows.erase import empty
+from platemark.flows.keeping import delete
+from platemark.flows.keeping.erase import empty
 from platemark.flows.unchecked import digest_of
 from platemark.flows.upload import begun, check, finish, other_bytes, text_digest, words_of
 

@@ -25,7 +25,8 @@ from platemark.core.record import (
     RecordUsage,
 )
 from platemark.core.review import Decision, Review
-from platemark.flows import kept, look
+from platemark.flows import look
+from platemark.flows.keeping import kept
 from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
 

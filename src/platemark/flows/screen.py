@@ -1,6 +1,5 @@
 """Screen: detectors measure, the policy rules, and what could not look says so (promise P5)."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -117,10 +116,10 @@ async def screen_image(
     *,
     flags: Sequence[Signal] = (),
     known: Sequence[Signal] = (),
-) -> tuple[Ruling, tuple[Signal, ...], str]:
-    """Ruling, signals and SHA-256 for one picture. `flags` count with what is found; `known`: see `measure_image`."""
+) -> tuple[Ruling, tuple[Signal, ...]]:
+    """Ruling and signals for one picture. `flags` count with what is found; `known`: see `measure_image`."""
     signals = (*flags, *await measure_image(platform, data, known))
-    return await rule(platform, signals, circumstances), signals, hashlib.sha256(data).hexdigest()
+    return await rule(platform, signals, circumstances), signals
 
 
 class About(TypedDict):

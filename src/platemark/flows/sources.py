@@ -11,13 +11,14 @@ import anyio
 
 from platemark.core.errors import FieldError, InvalidImage, InvalidRequest, NotFound, PlatemarkError
 from platemark.core.generation import Generation, Input
+from platemark.core.ids import is_id
 from platemark.core.image import Image
 from platemark.core.moderation import Signal, Verdict
 from platemark.core.ports import Circumstances, Platform, Transaction
 from platemark.core.project import Principal, Profile
 from platemark.core.request import PART, GenerationRequest
-from platemark.flows import delete
 from platemark.flows.develop import Developed
+from platemark.flows.keeping import delete
 from platemark.flows.note import open_review
 from platemark.flows.screen import REGION, About, known_of, measure_image, screen_image, verdict
 from platemark.flows.unchecked import unscreened
@@ -25,7 +26,6 @@ from platemark.flows.upload import take_in
 from platemark.imaging.region import masked_region
 from platemark.imaging.sources import Role, open_source, shows_something
 
-_IMAGE_ID = re.compile(r"img_[0-9a-f]{32}")
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 # Decoded pictures are large: one request never has more of them in memory than this.
 _AT_ONCE = 2
@@ -157,17 +157,16 @@ async def _judge(
     flags: Sequence[Signal],
 ) -> Judged:
     if source.image is None:
-        made = await take_in(platform, project, source.data, circumstances, profile, generation=generation, flags=flags)
+        made = await take_in(
+            platform, project, source.data, source.key, circumstances, profile, generation=generation, flags=flags
+        )
         return Judged(source, made.image, made.verdict, made)
-    about = About(project=project, generation=generation, image=source.image.id)
+    about, digest = About(project=project, generation=generation, image=source.image.id), source.image.sha256
     if profile == "pass_through":
-        digest = source.image.sha256
         ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
         return Judged(source, source.image, ruled, None)
     known, said = await known_of(platform, source.image)
-    ruling, signals, digest = await screen_image(
-        platform, source.data, circumstances, flags=(*said, *flags), known=known
-    )
+    ruling, signals = await screen_image(platform, source.data, circumstances, flags=(*said, *flags), known=known)
     ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     return Judged(source, source.image, ruled, None)
 
@@ -199,7 +198,7 @@ async def _read(
     parts: Mapping[str, bytes],
     decoding: anyio.CapacityLimiter,
 ) -> Source:
-    image = await _own(platform, principal, wanted.text) if _IMAGE_ID.fullmatch(wanted.text) else None
+    image = await _own(platform, principal, wanted.text) if is_id(wanted.text, "img") else None
     data = await _stored(platform, image) if image else await _given(platform, wanted.text, parts)
     limits = platform.limits
 

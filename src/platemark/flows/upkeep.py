@@ -5,8 +5,8 @@ from datetime import timedelta
 from platemark.core.errors import Conflict, GenerationExpired
 from platemark.core.generation import Generation, IdempotencyKey
 from platemark.core.ports import Platform
-from platemark.flows import review_upkeep
 from platemark.flows.end import end, ended
+from platemark.flows.reviews import upkeep as review_upkeep
 from platemark.telemetry import logger
 
 log = logger(__name__)

@@ -11,21 +11,21 @@ from platemark.core.audit import canonical, salted_digest
 from platemark.core.errors import Conflict, FieldError, IdempotencyKeyReused, InvalidRequest
 from platemark.core.generation import PromptText
 from platemark.core.image import Image
-from platemark.core.moderation import LATTICE, STATE_OF, Ruled, Signal, Verdict
+from platemark.core.moderation import STATE_OF, Signal, Verdict, rank
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal, Profile
 from platemark.core.upload import Said, Upload
-from platemark.flows.delete import keep
 from platemark.flows.develop import PUBLICATION_OF, Developed, assemble
 from platemark.flows.digests import user_digest
-from platemark.flows.holds import personal
-from platemark.flows.inspect import credential_of, fingerprint_of, inspect
+from platemark.flows.inspect import credential_of, inspect
+from platemark.flows.keeping.delete import keep
+from platemark.flows.keeping.holds import personal
+from platemark.flows.registry import fingerprint_of
 from platemark.flows.screen import About, known_by_content, screen_image, screen_text, verdict
 from platemark.flows.unchecked import digest_of, profile_of, uninspected, unscreened
 from platemark.imaging.decode import Facts, inspect_bytes
 
 NOTHING = Said()
-_RANK: dict[Ruled, int] = {decision: rank for rank, decision in enumerate(("off", *LATTICE))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ async def finish(
     circumstances = Circumstances(
         stage="before_request", role=said.role, audience=said.audience, project=principal.project
     )
-    developed = await take_in(platform, principal.project, data, circumstances, profile)
+    developed = await take_in(platform, principal.project, data, row.sha256, circumstances, profile)
     developed, also = await _with_words(platform, developed, text, circumstances, profile)
     row = row.model_copy(update={"text": text and text.id, "text_sha256": text_digest(text)}) if new else row
     ended: dict[str, Any] = {"state": "stored", "received": row.size, "image": developed.image.id, "pieces": ()}
@@ -201,7 +201,7 @@ async def _with_words(
         return developed, await unscreened(platform, platform.text_detectors, circumstances, digest, **about)
     ruling, signals = await screen_text(platform, texts, circumstances)
     ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
-    if _RANK[ruled.decision] <= _RANK[developed.verdict.decision]:
+    if rank(ruled.decision) <= rank(developed.verdict.decision):
         return developed, ruled
     state = {"moderation_state": STATE_OF[ruled.decision], "reason_code": ruled.reason_code}
     image = developed.image.model_copy(update=state)
@@ -213,6 +213,7 @@ async def take_in(
     platform: Platform,
     project: str,
     data: bytes,
+    digest: str,
     circumstances: Circumstances,
     profile: Profile,
     *,
@@ -221,7 +222,8 @@ async def take_in(
 ) -> Developed:
     """Decode, screen and inspect a picture that came from outside; nothing is stored yet. `pass_through` only decodes.
 
-    `generation`: the one that starts from it, for which it is screened. `flags` count with what is found.
+    `digest`: the SHA-256 of the bytes. `generation`: the one that starts from it, for which it is screened.
+    `flags` count with what is found.
     Raises InvalidImage, TooLarge.
     """
     limits = platform.limits
@@ -230,12 +232,11 @@ async def take_in(
     )
     id = platform.ids.new("img")
     about = About(project=project, generation=generation, image=id)
-    digest = await anyio.to_thread.run_sync(digest_of, data)
     if profile == "pass_through":
         ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
     else:
         known = await known_by_content(platform, project, digest)
-        ruling, signals, _ = await screen_image(platform, data, circumstances, flags=flags, known=known)
+        ruling, signals = await screen_image(platform, data, circumstances, flags=flags, known=known)
         ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
     image = Image(
         id=id,

@@ -10,7 +10,8 @@ from dbos import DBOS
 
 from platemark.core.generation import Generation
 from platemark.core.ports import Platform
-from platemark.flows import retention, upkeep
+from platemark.flows import upkeep
+from platemark.flows.keeping import retention
 from platemark.jobs.engine import VERSION
 from platemark.jobs.runtime import DurableJobs, queue_of, workflow_id
 from platemark.store.database import Database

@@ -16,9 +16,9 @@ from platemark.core.errors import InvalidImage, Misconfigured, SealFailed
 from platemark.core.inspection import Finding
 from platemark.core.ports import Claim
 from platemark.provenance.certificates import Identity, development_identity, operator_identity, read_anchors
+from platemark.provenance.claims import claim_manifest
 from platemark.provenance.manifest import (
     SETTINGS,
-    claim_manifest,
     describe,
     finding,
     read_store,

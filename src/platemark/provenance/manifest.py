@@ -1,4 +1,4 @@
-"""C2PA manifest stores: the claim that we write, and what we make of the ones that we read."""
+"""C2PA manifest stores: what we make of those that we read."""
 
 import io
 import json
@@ -9,7 +9,6 @@ import c2pa
 
 from platemark.core.base import JsonObject
 from platemark.core.inspection import CredentialState, Finding
-from platemark.core.ports import Claim
 from platemark.provenance.sources import direction_of
 
 # A thumbnail would add a hundred kilobytes or more; fetching would let a file choose where we connect to.
@@ -32,23 +31,6 @@ _WEIGHTS = {"trusted": "strong", "valid_untrusted": "weak"}
 # About who signed, not about whether something was changed: the state says it already.
 _TRUST_CODES = frozenset({"signingCredential.untrusted", "cawg.x509.credential.untrusted"})
 _MAX_CODES = 50
-
-
-def claim_manifest(claim: Claim, *, generator: str, version: str) -> JsonObject:
-    """The manifest definition of one created image. No prompt and no person in it: it is public."""
-    action: JsonObject = {
-        # Anything but created or opened as the first action makes the manifest malformed.
-        "action": "c2pa.created",
-        "when": claim.when,
-        "digitalSourceType": claim.digital_source_type,
-        "softwareAgent": {"name": claim.software, "version": version},
-        "parameters": {"platemark.image": claim.image} | ({"platemark.model": claim.model} if claim.model else {}),
-    }
-    return {
-        "claim_generator_info": [{"name": generator, "version": version}],
-        "title": claim.title,
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
-    }
 
 
 def read_store(data: bytes, media_type: str, anchors: str | None) -> JsonObject | None:

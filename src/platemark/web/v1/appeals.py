@@ -10,7 +10,8 @@ from platemark.core.desk import AppealResource, StatementResource
 from platemark.core.errors import Conflict, MalformedBody, NotFound, UnsupportedMedia
 from platemark.core.request import CleanText, StrictModel
 from platemark.core.review import Review
-from platemark.flows import review_appeal, review_papers
+from platemark.flows.reviews import appeal as review_appeal
+from platemark.flows.reviews import papers as review_papers
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import GenerationId, ImageId, ReviewId
 from platemark.web.auth import Call, Reader, Writer

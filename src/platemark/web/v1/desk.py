@@ -9,7 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from platemark.core.desk import AgreementResource, DeskReportResource, QueueResource
 from platemark.core.resource import ListResource
-from platemark.flows import review_papers, review_stats
+from platemark.flows.reviews import papers as review_papers
+from platemark.flows.reviews import stats as review_stats
 from platemark.web import answers
 from platemark.web.auth import Reviewer
 from platemark.web.moments import Moment

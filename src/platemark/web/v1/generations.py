@@ -9,9 +9,10 @@ from platemark.core.errors import Conflict, NotFound
 from platemark.core.record import GenerationRecord
 from platemark.core.resource import GenerationResource, ListResource
 from platemark.flows import cancel as cancel_flow
-from platemark.flows import content, erase, look, record
+from platemark.flows import content, look, record
 from platemark.flows import retry as retry_flow
 from platemark.flows.digests import user_digest
+from platemark.flows.keeping import erase
 from platemark.flows.resolve import named
 from platemark.web import answers, documented, sse
 from platemark.web.addresses import GenerationId

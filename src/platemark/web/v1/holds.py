@@ -11,7 +11,7 @@ from platemark.core.hold import Hold, HoldReason
 from platemark.core.keeping import HoldResource
 from platemark.core.request import CleanText, Name, StrictModel
 from platemark.core.resource import ListResource
-from platemark.flows import holds
+from platemark.flows.keeping import holds
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import HoldId
 from platemark.web.auth import Call, Moderator

@@ -23,8 +23,9 @@ from platemark.core.ports import Platform
 from platemark.core.record import Record
 from platemark.core.resource import ImageResource, ListResource
 from platemark.core.upload import Said
-from platemark.flows import content, erase, look, present, record
-from platemark.flows import delete as delete_flow
+from platemark.flows import content, look, present, record
+from platemark.flows.keeping import delete as delete_flow
+from platemark.flows.keeping import erase
 from platemark.flows.upload import store
 from platemark.web import answers, documented, negotiation, uploads
 from platemark.web.addresses import ImageId

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from platemark.core.keeping import DueResource, PurgeResource, RetentionResource
-from platemark.flows import purge as flow
+from platemark.flows.keeping import purge as flow
 from platemark.web import answers
 from platemark.web.auth import Moderator
 

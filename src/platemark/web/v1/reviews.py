@@ -23,9 +23,14 @@ from platemark.core.moderation import Stage
 from platemark.core.request import CleanText, StrictModel
 from platemark.core.resource import ListResource
 from platemark.core.review import Action, Decision, Desk, Review, ReviewKind, ReviewState
-from platemark.flows import review, review_bulk, review_context, review_decide, review_papers, review_reveal
-from platemark.flows.review import Letting, Wanted
-from platemark.flows.review_decide import Wish
+from platemark.flows.reviews import bulk as review_bulk
+from platemark.flows.reviews import context as review_context
+from platemark.flows.reviews import decide as review_decide
+from platemark.flows.reviews import desk as review
+from platemark.flows.reviews import papers as review_papers
+from platemark.flows.reviews import reveal as review_reveal
+from platemark.flows.reviews.decide import Wish
+from platemark.flows.reviews.desk import Letting, Wanted
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import ReviewId
 from platemark.web.auth import Reviewer

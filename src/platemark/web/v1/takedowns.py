@@ -13,8 +13,8 @@ from platemark.core.keeping import TakedownImageResource, TakedownResource
 from platemark.core.request import CleanText, Name, StrictModel
 from platemark.core.resource import ListResource
 from platemark.core.takedown import Takedown, TakedownKind, TakedownState
-from platemark.flows import takedown as flow
-from platemark.flows.takedown import Notice
+from platemark.flows.keeping import takedown as flow
+from platemark.flows.keeping.takedown import Notice
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import TakedownId
 from platemark.web.auth import Moderator, Writer

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from platemark.core.ports import Platform
 from platemark.core.review import Reveal
-from platemark.flows import delete, holds, purge, receive, takedown
+from platemark.flows import receive
+from platemark.flows.keeping import delete, holds, purge, takedown
 
 # Between two looks at what is due: retention is counted in days.
 EVERY = timedelta(minutes=5)

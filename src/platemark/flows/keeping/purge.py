@@ -8,15 +8,15 @@ from typing import Any, Generic, Literal, TypeVar
 from platemark.core.attempt import ATTEMPT_OPEN, Attempt
 from platemark.core.base import Noun
 from platemark.core.errors import Conflict, NotFound
-from platemark.core.event import Event
 from platemark.core.generation import Generation, PromptText
 from platemark.core.image import Image, Publication
 from platemark.core.ports import Platform, Reading
 from platemark.core.project import Principal
 from platemark.core.review import OPEN, Review
 from platemark.core.upload import Upload
-from platemark.flows import delete, holds
-from platemark.flows.erase import wipe, wipe_upload
+from platemark.flows.keeping import delete, holds
+from platemark.flows.keeping.erase import wipe, wipe_upload
+from platemark.flows.note import emit
 from platemark.telemetry import PURGED, logger
 
 log = logger(__name__)
@@ -193,16 +193,8 @@ async def _drop_response(platform: Platform, attempt: Attempt) -> None:
     async with platform.store.transaction() as tx:
         await holds.refuse(platform, tx, attempt.project, generation=attempt.generation)
         await tx.change(await tx.get(Attempt, attempt.id), response=None)
-        await tx.emit(
-            Event(
-                id=platform.ids.new("evt"),
-                project=attempt.project,
-                type="response.purged",
-                generation=attempt.generation,
-                at=platform.clock.now(),
-                data={"attempt": attempt.id},
-            )
-        )
+        facts = {"attempt": attempt.id}
+        await emit(platform, tx, "response.purged", attempt.project, facts, generation=attempt.generation)
 
 
 async def _owner(read: Reading, text: PromptText) -> Generation | Upload | None:

@@ -16,8 +16,8 @@ from platemark.core.review import APPEAL_WITHIN, OUTCOME, Decision, Review, Revi
 from platemark.core.sentence import sentence
 from platemark.flows.keys import note
 from platemark.flows.note import tell_case
-from platemark.flows.review import case, reviewer_of
-from platemark.flows.review_effects import ruling
+from platemark.flows.reviews.desk import case, reviewer_of
+from platemark.flows.reviews.effects import ruling
 
 COLUMNS = (
     "review",

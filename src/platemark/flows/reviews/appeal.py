@@ -16,10 +16,10 @@ from platemark.core.review import APPEAL_WITHIN, Decision, Review
 from platemark.core.sentence import sentence
 from platemark.flows import look
 from platemark.flows.note import actor_of, case_of, is_hard, tell_case
-from platemark.flows.review import case as case_of_project
-from platemark.flows.review_decide import add_note
-from platemark.flows.review_effects import by_policy
-from platemark.flows.review_timing import timing
+from platemark.flows.reviews.decide import add_note
+from platemark.flows.reviews.desk import case as case_of_project
+from platemark.flows.reviews.effects import by_policy
+from platemark.flows.reviews.timing import timing
 
 _NO = ("rejected", "sent_back")
 _LEVEL, _HARD_LEVEL = 2, 3

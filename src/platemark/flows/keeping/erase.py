@@ -6,7 +6,8 @@ from platemark.core.image import Image
 from platemark.core.ports import Platform, Transaction
 from platemark.core.project import Principal
 from platemark.core.upload import Upload
-from platemark.flows import holds, look
+from platemark.flows import look
+from platemark.flows.keeping import holds
 from platemark.flows.note import tell
 
 

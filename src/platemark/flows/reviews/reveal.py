@@ -14,7 +14,7 @@ from platemark.core.review import Reveal, Review
 from platemark.flows.content import Content
 from platemark.flows.note import tell_case
 from platemark.flows.order import parents_of
-from platemark.flows.review import Reviewer, case, held, reviewer_of
+from platemark.flows.reviews.desk import Reviewer, case, held, reviewer_of
 from platemark.imaging.veil import MEDIA_TYPE, veil
 
 _HOUR = timedelta(hours=1)

@@ -13,7 +13,7 @@ from platemark.core.sentence import sentence
 from platemark.flows.end import end, ended
 from platemark.flows.note import case_of, tell, tell_case
 from platemark.flows.publish import release
-from platemark.flows.review_timing import raised
+from platemark.flows.reviews.timing import raised
 from platemark.telemetry import logger
 
 log = logger(__name__)

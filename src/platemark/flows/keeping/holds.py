@@ -6,7 +6,7 @@ from typing import Any
 
 from platemark.core.audit import salted_digest
 from platemark.core.errors import Conflict, FieldError, InvalidRequest, LegalHold, NotAllowed, NotFound
-from platemark.core.event import Event, EventType
+from platemark.core.event import EventType
 from platemark.core.generation import Generation, PromptText
 from platemark.core.hold import Hold, HoldReason
 from platemark.core.image import Image
@@ -15,6 +15,7 @@ from platemark.core.project import Principal
 from platemark.core.upload import Upload
 from platemark.flows.digests import user_digest
 from platemark.flows.foureyes import SINGLE_OPERATOR, several
+from platemark.flows.note import emit
 
 # A hold that is meant for longer is placed again: somebody has to want it still.
 LONGEST = timedelta(days=2 * 366)
@@ -55,9 +56,8 @@ async def place(
     )
     async with platform.store.transaction() as tx:
         await _there(tx, hold)
-        await tx.add(hold, *([text] if text else []))
-        about = hold.model_dump(mode="json", include={"reason_code", "until", "note_sha256", "user_sha256"})
-        await _tell(platform, tx, "hold.placed", hold, **about, by=principal.actor)
+        await tx.add(*([text] if text else []))
+        await _add(platform, tx, hold)
     return hold
 
 
@@ -73,10 +73,14 @@ async def freeze(platform: Platform, tx: Transaction, image: Image) -> Hold:
         created_at=now,
         until=now + LONGEST,
     )
+    await _add(platform, tx, hold)
+    return hold
+
+
+async def _add(platform: Platform, tx: Transaction, hold: Hold) -> None:
     await tx.add(hold)
     about = hold.model_dump(mode="json", include={"reason_code", "until", "note_sha256", "user_sha256"})
-    await _tell(platform, tx, "hold.placed", hold, **about, by=SYSTEM)
-    return hold
+    await _tell(platform, tx, "hold.placed", hold, **about, by=hold.created_by)
 
 
 def _check(platform: Platform, until: datetime, named: tuple[str | None, ...]) -> None:
@@ -226,14 +230,5 @@ async def _end(platform: Platform, hold: Hold) -> None:
 
 
 async def _tell(platform: Platform, tx: Transaction, type: EventType, hold: Hold, **data: Any) -> None:
-    await tx.emit(
-        Event(
-            id=platform.ids.new("evt"),
-            project=hold.project,
-            type=type,
-            at=platform.clock.now(),
-            data={"hold": hold.id, **data},
-            generation=hold.generation,
-            image=hold.image,
-        )
-    )
+    facts = {"hold": hold.id, **data}
+    await emit(platform, tx, type, hold.project, facts, generation=hold.generation, image=hold.image)

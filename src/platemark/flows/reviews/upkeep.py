@@ -10,9 +10,9 @@ from platemark.core.ports import Platform, Transaction
 from platemark.core.review import Review
 from platemark.flows.end import end, ended
 from platemark.flows.note import tell_case
-from platemark.flows.review import let_go
-from platemark.flows.review_effects import Moved, settle
-from platemark.flows.review_timing import raised
+from platemark.flows.reviews.desk import let_go
+from platemark.flows.reviews.effects import Moved, settle
+from platemark.flows.reviews.timing import raised
 from platemark.telemetry import REVIEW_BREACHES
 
 _WAITING = ("pending", "claimed")

@@ -9,7 +9,8 @@ from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.ports import Platform, Transaction
 from platemark.core.project import Principal
 from platemark.core.review import OPEN, Review
-from platemark.flows import holds, look
+from platemark.flows import look
+from platemark.flows.keeping import holds
 from platemark.flows.note import tell, tell_case
 from platemark.telemetry import logger
 

@@ -9,10 +9,10 @@ from platemark.core.image import Fingerprint
 from platemark.core.ports import Platform, Reading
 from platemark.core.project import Principal
 from platemark.core.review import OUTCOME, Review
-from platemark.flows.review import case, reviewer_of, take
-from platemark.flows.review_context import family
-from platemark.flows.review_decide import Wish, check, write
-from platemark.flows.review_effects import Moved, carry_out, follow
+from platemark.flows.reviews.context import family
+from platemark.flows.reviews.decide import Wish, check, write
+from platemark.flows.reviews.desk import case, reviewer_of, take
+from platemark.flows.reviews.effects import Moved, carry_out, follow
 from platemark.imaging.fingerprint import distance
 
 MOST = 50

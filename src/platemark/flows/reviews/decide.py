@@ -22,8 +22,8 @@ from platemark.core.review import (
 )
 from platemark.flows.foureyes import SINGLE_OPERATOR
 from platemark.flows.note import tell_case
-from platemark.flows.review import Reviewer, alone, case, held, reviewer_of
-from platemark.flows.review_effects import carry_out, follow, revealed
+from platemark.flows.reviews.desk import Reviewer, alone, case, held, reviewer_of
+from platemark.flows.reviews.effects import carry_out, follow, revealed
 from platemark.telemetry import REVIEW_DECISIONS
 
 _OF_APPEALS: frozenset[str] = frozenset({"uphold", "overturn", "escalate"})

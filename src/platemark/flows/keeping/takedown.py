@@ -8,17 +8,17 @@ from typing import Any
 from platemark.core.audit import salted_digest
 from platemark.core.base import JsonObject
 from platemark.core.errors import Conflict, FieldError, InvalidRequest, NotFound
-from platemark.core.event import Event, EventType
+from platemark.core.event import EventType
 from platemark.core.generation import PromptText
 from platemark.core.image import Image
 from platemark.core.ports import Page, Platform, Query, Reading, Transaction
 from platemark.core.project import Principal
 from platemark.core.takedown import CODES, COUNTED, OPEN, WARN_AT, WITHIN, Takedown, TakedownImage, TakedownKind
-from platemark.flows.copies import Copy, copies_of
-from platemark.flows.delete import end_publications
 from platemark.flows.hashlists import add_image
-from platemark.flows.holds import personal, user_of
-from platemark.flows.note import tell
+from platemark.flows.keeping.copies import Copy, copies_of
+from platemark.flows.keeping.delete import end_publications
+from platemark.flows.keeping.holds import personal, user_of
+from platemark.flows.note import emit, tell
 from platemark.telemetry import TAKEDOWNS, TAKEDOWNS_BREACHED, logger
 
 log = logger(__name__)
@@ -286,12 +286,4 @@ async def _mark(platform: Platform, notice: Takedown, type: EventType, field: st
 
 
 async def _tell(platform: Platform, tx: Transaction, type: EventType, notice: Takedown, **data: Any) -> None:
-    await tx.emit(
-        Event(
-            id=platform.ids.new("evt"),
-            project=notice.project,
-            type=type,
-            at=platform.clock.now(),
-            data={"takedown": notice.id, **data},
-        )
-    )
+    await emit(platform, tx, type, notice.project, {"takedown": notice.id, **data})

@@ -17,8 +17,8 @@ from platemark.core.review import OUTCOME, Decision, Review, ReviewNote
 from platemark.core.sentence import sentence
 from platemark.flows.note import tell_case
 from platemark.flows.replay import explained
-from platemark.flows.review import case, reviewer_of
-from platemark.flows.review_reveal import pictures_of
+from platemark.flows.reviews.desk import case, reviewer_of
+from platemark.flows.reviews.reveal import pictures_of
 from platemark.imaging.fingerprint import distance
 
 _PAST = 20

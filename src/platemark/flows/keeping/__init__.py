@@ -1,0 +1,1 @@
+"""Keeping: what stays, for how long, and what makes it go."""

@@ -1,0 +1,1 @@
+"""Reviews: the desk at which people decide."""

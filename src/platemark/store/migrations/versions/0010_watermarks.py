@@ -1,0 +1,12 @@
+"""Numbers of watermarks, and the images that carry them."""
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
