@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from _reference_http import flowing, routes
 from _reference_policy import policy
 from _reference_providers import providers
-from pydantic import SecretStr, TypeAdapter
+from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
@@ -46,6 +46,8 @@ def _kinds(annotation: object) -> list[str]:
         return [kind for part in arguments if part is not types.NoneType for kind in _kinds(part)]
     if origin is Literal:
         return [f"`{value}`" for value in arguments]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [_KINDS[dict]]
     return [_KINDS[origin or annotation]]
 
 

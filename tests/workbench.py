@@ -1,8 +1,9 @@
 """A platform on a real SQLite store and a directory, with the scripted provider; its jobs run when the test says so."""
 
 import hashlib
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,6 +128,7 @@ class Bench:
 def configure(data: Path, **settings: Any) -> Settings:
     """Settings without an engine and without networks: the scripted provider is put in by the test."""
     settings.setdefault("image_classifiers", False)
+    settings.setdefault("origin_classifier", False)
     return Settings(
         data=data,
         providers=(),
@@ -146,5 +148,29 @@ async def open_bench(data: Path, **settings: Any) -> AsyncGenerator[Bench]:
     def change(platform: Platform) -> Platform:
         return replace(platform, providers={"scripted": provider}, jobs=jobs, clock=clock)
 
+    file = data / "platemark.db"
+    alike = configured.database_url is None and await anyio.to_thread.run_sync(_laid, file)
     async with open_parts(configured, change=change) as platform:
+        if alike and not _BEGINNING:
+            _BEGINNING.append(await anyio.to_thread.run_sync(_copied, file))
         yield Bench(platform, await authenticate(platform, ADMIN_KEY), provider, jobs, clock)
+
+
+# A database as the first bench of this process found it, so that the others need not be made step by step.
+_BEGINNING: list[bytes] = []
+
+
+def _laid(file: Path) -> bool:
+    """Lay that database down where there is no data yet; False where there is."""
+    if file.parent.exists():
+        return False
+    if _BEGINNING:
+        file.parent.mkdir(mode=0o700, parents=True)
+        file.write_bytes(_BEGINNING[0])
+    return True
+
+
+def _copied(file: Path) -> bytes:
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(":memory:")) as copy:
+        source.backup(copy)
+        return copy.serialize()

@@ -8,6 +8,7 @@ from typing import Any
 
 from platemark.core.attempt import Attempt, Output
 from platemark.core.base import Noun
+from platemark.core.delivery import Delivery
 from platemark.core.event import Event, EventType
 from platemark.core.generation import Generation, Hop, IdempotencyKey, Input, Parameters, PromptText, Warning
 from platemark.core.hashlist import HashEntry, HashImport, HashList
@@ -19,9 +20,12 @@ from platemark.core.moderation import Signal, Verdict
 from platemark.core.money import Cost, Usage
 from platemark.core.policy import Policy
 from platemark.core.project import ApiKey, Person, Project
+from platemark.core.registry import RegistryEntry
+from platemark.core.rendition import Rendition
 from platemark.core.review import Decision, Reveal, Review, ReviewerChoice, ReviewNote
 from platemark.core.takedown import Takedown, TakedownImage
 from platemark.core.upload import Upload, UploadPiece
+from platemark.core.watermark import NUMBER_BITS, WatermarkNumber
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 _ticks = count(int(NOW.timestamp() * 1000))
@@ -148,6 +152,20 @@ def sample_nouns(project: str) -> list[Noun]:
         timings_ms={"registry": 0.25},
         created_at=NOW,
     )
+    publication = Publication(
+        id=fresh_id("pub"),
+        project=project,
+        image=image.id,
+        state="draft",
+        created_at=NOW,
+        changed_at=NOW,
+        disclosure="label",
+        label_text="Made with AI",
+        wanted=({"width": 640},),
+        targets=("site",),
+        error={"code": "seal_failed"},
+        next_at=NOW,
+    )
     nouns: tuple[Noun, ...] = (
         Project(id=project, name="Prøve", created_at=NOW),
         Person(id=fresh_id("per"), name="Ada", password_hash=digest, roles={project: "admin"}, created_at=NOW),
@@ -185,10 +203,29 @@ def sample_nouns(project: str) -> list[Noun]:
             flags={"nsfw": False},
         ),
         attempt,
-        Publication(id=fresh_id("pub"), project=project, image=image.id, state="draft", created_at=NOW, changed_at=NOW),
+        publication,
         image,
         Blob(id=f"{project}/{digest}", project=project, sha256=digest, size=2**33, media_type="a", created_at=NOW),
         Fingerprint(id=image.id, project=project, sha256=digest, pdq="0f" * 32, quality=100),
+        RegistryEntry(
+            id=fresh_id("reg"),
+            project=project,
+            image=image.id,
+            origin=image.origin,
+            sha256=digest,
+            pdq="0f" * 32,
+            quality=100,
+            core="3c" * 32,
+        ),
+        WatermarkNumber(
+            id=fresh_id("wmk"),
+            project=project,
+            image=image.id,
+            number=secrets.randbits(NUMBER_BITS),
+            version="1",
+            key="0123abcd",
+            created_at=NOW,
+        ),
         verdict,
         inspection,
         Policy(
@@ -203,7 +240,43 @@ def sample_nouns(project: str) -> list[Noun]:
             changed_at=NOW,
         ),
     )
-    return [*nouns, *_reviewed(project, image, verdict.id), *_kept(project, image.id, text.id), *_known()]
+    return [
+        *nouns,
+        *_released(project, image.id, publication.id, digest),
+        *_reviewed(project, image, verdict.id),
+        *_kept(project, image.id, text.id),
+        *_known(),
+    ]
+
+
+def _released(project: str, image: str, publication: str, digest: str) -> list[Noun]:
+    """A file of a release, and its way to a target."""
+    where: dict[str, Any] = {"project": project, "image": image, "publication": publication, "created_at": NOW}
+    return [
+        Delivery(
+            id=fresh_id("dlv"),
+            **where,
+            target="site",
+            action="deliver",
+            state="delivered",
+            attempts=2,
+            receipt={"id": 7},
+            changed_at=NOW,
+        ),
+        Rendition(
+            id=fresh_id("rnd"),
+            **where,
+            name="full",
+            sha256=digest,
+            size=9,
+            media_type="image/png",
+            width=3,
+            height=2,
+            watermark="off",
+            credential_state="valid",
+            credential_signer="Ours",
+        ),
+    ]
 
 
 def _reviewed(project: str, image: Image, verdict: str) -> list[Noun]:

@@ -1,8 +1,9 @@
 """Every setting. Read from `PLATEMARK_…` variables, then `platemark.toml` and `models.toml` in the data directory."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +28,9 @@ _Place = Annotated[Path, AfterValidator(Path.expanduser)]
 _ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 _AdapterName = Annotated[str, Field(min_length=1, max_length=200)]
 _Adapters = dict[_AdapterName, _Place]
+
+
+_REFERENCE = r"^(env|file|exec):.+"
 
 
 class LocalModel(BaseModel):
@@ -135,6 +139,83 @@ class RemoteDetector(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
 
 
+_Shift = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+
+
+class ReviewHours(BaseModel):
+    """When people are there to review, by weekday in local time (`mon = ["09:00-12:30", "13:00-17:00"]`).
+
+    `zone`: an IANA name. `holidays`: days without work. `always`: reason codes, and audiences as `audience:NAME`, that
+    are due by the clock all the same; the safety of children always is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    zone: str = "UTC"
+    mon: tuple[_Shift, ...] = ()
+    tue: tuple[_Shift, ...] = ()
+    wed: tuple[_Shift, ...] = ()
+    thu: tuple[_Shift, ...] = ()
+    fri: tuple[_Shift, ...] = ()
+    sat: tuple[_Shift, ...] = ()
+    sun: tuple[_Shift, ...] = ()
+    holidays: tuple[date, ...] = ()
+    always: tuple[str, ...] = ("MINOR_SAFETY", "KNOWN_HASH_MATCH", "NCII")
+
+    @property
+    def week(self) -> dict[int, tuple[str, ...]]:
+        """Shifts by weekday, 0 is Monday."""
+        return dict(enumerate((self.mon, self.tue, self.wed, self.thu, self.fri, self.sat, self.sun)))
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (OSError, ValueError, ZoneInfoNotFoundError):
+            raise ValueError("is no time zone that this machine knows; write one as Europe/Berlin") from None
+
+    @model_validator(mode="after")
+    def _work(self) -> Self:
+        shifts = [shift for day in self.week.values() for shift in day]
+        if not shifts:
+            raise ValueError("names no hours; leave review_hours out where people are there round the clock")
+        if wrong := [shift for shift in shifts if not shift[:5] < shift[6:]]:
+            raise ValueError(
+                f"{wrong[0]} ends before it begins; write a night as two shifts, until 24:00 and from 00:00"
+            )
+        return self
+
+
+class TargetSettings(BaseModel):
+    """One place that releases are delivered to.
+
+    `kind`: directory and bucket have a `location` (a path; s3://, gs:// or az:// BUCKET/PREFIX, with `options` as for
+    blobs) and, where their files can be read, a `public_url`; webhook and wordpress have a `url` and a `secret` by
+    reference (whsec_…; an application password, of `user`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["directory", "bucket", "webhook", "wordpress"]
+    location: str | None = None
+    options: dict[str, SecretStr] = {}
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    user: str | None = None
+    secret: Annotated[str | None, Field(pattern=r"^(env|file|exec):.+")] = None
+    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanted = {"directory": {"location"}, "bucket": {"location"}, "webhook": {"url", "secret"}}
+        needs = wanted.get(self.kind, {"url", "user", "secret"})
+        if missing := sorted(name for name in needs if getattr(self, name) is None):
+            raise ValueError(f"a target of kind {self.kind} needs {', '.join(missing)}")
+        return self
+
+
+_TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 _DetectorName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 LocalModels = Annotated[dict[_ModelName, LocalModel], AfterValidator(_have_places)]
 
@@ -251,6 +332,13 @@ class Settings(BaseSettings):
         dict[str, timedelta],
         Field(description="How soon people decide: by reason code, by audience:NAME, or default; adds to ours."),
     ] = {}
+    review_hours: Annotated[
+        ReviewHours | None,
+        Field(
+            description="When people review: zone, mon … sun, holidays, always; round the clock when unset. Times that "
+            "a case is due count these hours only."
+        ),
+    ] = None
     review_undo: Annotated[timedelta, Field(description="For how long a reviewer may undo a decision.")] = timedelta(
         seconds=60
     )
@@ -275,6 +363,13 @@ class Settings(BaseSettings):
     keep_drafts: Annotated[
         _Span, Field(description="How long pictures that were never published are kept; never: for good.")
     ] = None
+    keep_published: Annotated[
+        _Span,
+        Field(description="How long after their publication pictures are kept, and stay published; never: for good."),
+    ] = None
+    keep_withdrawn: Annotated[
+        _Span, Field(description="How long pictures are kept after they were withdrawn; never: for good.")
+    ] = None
     keep_responses: Annotated[
         _Span, Field(description="How long the answers of providers are kept in records; never: for good.")
     ] = None
@@ -293,6 +388,10 @@ class Settings(BaseSettings):
         600
     )
     rate_burst: Annotated[int, Field(ge=1, description="Requests a key may make at once.")] = 100
+    analyze_per_minute: Annotated[
+        int, Field(ge=0, description="Files a key may have analysed in a minute; 0 for no limit but that of requests.")
+    ] = 60
+    analyze_burst: Annotated[int, Field(ge=1, description="Files a key may have analysed at once.")] = 20
     fetch_seconds: Annotated[
         float, Field(gt=0, le=300, description="How long reading a URL of a request may take.")
     ] = 20.0
@@ -301,6 +400,15 @@ class Settings(BaseSettings):
     image_classifiers: Annotated[
         bool, Field(description="Look at pictures with the image classifiers; without, records say not evaluated.")
     ] = True
+    origin_classifier: Annotated[
+        bool,
+        Field(description="Guess whether pictures that came from elsewhere are AI-made; without, it is not evaluated."),
+    ] = True
+    origin_head: Annotated[
+        Path | None,
+        AfterValidator(lambda path: path and path.expanduser()),
+        Field(description="A head from `platemark detector train` for the origin classifier; the built-in one when unset."),
+    ] = None
     moderation_workers: Annotated[
         int, Field(ge=1, le=64, description="Processes that decode and classify pictures, of one core each.")
     ] = 2
@@ -318,16 +426,77 @@ class Settings(BaseSettings):
             "models, timeout_seconds."
         ),
     ] = {}
+    targets: Annotated[
+        dict[_TargetName, TargetSettings],
+        Field(
+            description="Where releases may be delivered, by name, none by default: kind, location, options, url, "
+            "user, secret, public_url, timeout_seconds."
+        ),
+    ] = {}
     policy: Annotated[Path | None, Field(description="A policy file in place of the built-in one.")] = None
     signing_certificate: Annotated[
-        Path | None, Field(description="PEM chain for C2PA signing; a development certificate when unset.")
+        Path | None,
+        Field(description="PEM chain or PKCS#12 file for C2PA signing; a development certificate when unset."),
     ] = None
     signing_key: Annotated[
         str | None, Field(description="Private key for C2PA signing, as env:NAME, file:PATH or exec:COMMAND.")
     ] = None
-    trust_anchors: Annotated[
-        Path | None, Field(description="PEM file with the C2PA roots that are trusted when reading.")
+    signing_password: Annotated[
+        str | None, Field(description="Password of the PKCS#12 file, as env:NAME, file:PATH or exec:COMMAND.")
     ] = None
+    signing_command: Annotated[
+        str | None,
+        Field(description="Command that signs in place of a key: bytes on its input, bare signature on its output."),
+    ] = None
+    signing_url: Annotated[
+        str | None,
+        Field(pattern=r"^https://", description="Service that signs in place of a key: POST bytes, signature back."),
+    ] = None
+    signing_token: Annotated[
+        str | None, Field(description="Bearer token for signing_url, as env:NAME, file:PATH or exec:COMMAND.")
+    ] = None
+    signing_seconds: Annotated[float, Field(gt=0, le=120, description="How long an outside signer may take.")] = 10.0
+    signing_former: Annotated[
+        tuple[Path, ...], Field(description="PEM chains that were signed with before; their files stay known as ours.")
+    ] = ()
+    signing_warn_days: Annotated[
+        int, Field(ge=0, description="Days before the certificate ends from which doctor warns.")
+    ] = 30
+    timestamp_url: Annotated[
+        str | None, Field(pattern=r"^https?://", description="Time-stamping authority (RFC 3161) for signatures.")
+    ] = None
+    timestamp_missing: Annotated[
+        Literal["fail", "without"],
+        Field(description="What is done when it does not answer: fail and try again, or sign without a time stamp."),
+    ] = "fail"
+    credential_training: Annotated[
+        Literal["not_allowed", "allowed", "unsaid"],
+        Field(description="What credentials say of training and data mining with the picture."),
+    ] = "not_allowed"
+    credential_model: Annotated[bool, Field(description="Name the model in credentials.")] = True
+    trust_anchors: Annotated[
+        Path | None, Field(description="PEM file with C2PA roots that are trusted when reading, beside trust_lists.")
+    ] = None
+    trust_lists: Annotated[
+        tuple[Literal["c2pa", "interim"], ...],
+        Field(description="Public lists of C2PA authorities that are trusted when reading, where they were pulled."),
+    ] = ("c2pa", "interim")
+    watermark_key: Annotated[
+        str | None,
+        Field(
+            pattern=_REFERENCE,
+            description="Key of the invisible watermark, by reference, of 32 or more characters; "
+            "watermark.key in the data directory when unset. Processes of one installation need the same one.",
+        ),
+    ] = None
+    watermark_older_keys: Annotated[
+        tuple[Annotated[str, Field(pattern=_REFERENCE)], ...],
+        Field(description="Keys of before, by which marks are still found, beside the one in the data directory."),
+    ] = ()
+    watermark_decibels: Annotated[
+        float,
+        Field(ge=36, le=46, description="Peak signal-to-noise ratio that marking aims at; lower is stronger."),
+    ] = 40.0
 
     log_format: Annotated[Literal["json", "console"], Field(description="Shape of the log lines.")] = "json"
     log_level: Annotated[

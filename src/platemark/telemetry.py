@@ -31,6 +31,7 @@ TAKEDOWNS = Counter("platemark_takedowns_total", "Takedown notices that came to 
 TAKEDOWNS_BREACHED = Counter("platemark_takedowns_breached_total", "Takedown notices not decided in time.", ["kind"])
 PURGED = Counter("platemark_purged_total", "What was deleted because its time was over.", ["what"])
 RUNNING = Gauge("platemark_running", "Calls to providers in progress in this process.", ["provider"])
+CERTIFICATE_ENDS = Gauge("platemark_signing_certificate_ends_seconds", "When the signing certificate ends, Unix time.")
 STREAMS = Gauge("platemark_event_streams", "Open event streams.")
 ENGINE_BATCH = Histogram(
     "platemark_engine_batch_pictures", "Pictures drawn together by the engine.", buckets=(1, 2, 4, 8, 16)

@@ -8,12 +8,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import anyio
 from pydantic import SecretStr
 
 from platemark import telemetry
 from platemark.core.errors import Misconfigured, PlatemarkError, StorageUnavailable
+from platemark.core.hours import WorkingHours, week
 from platemark.core.limits import REVIEW_SLA, Limits, Retention, ReviewLimits
 from platemark.core.ports import Clock, Fetch, ImageDetector, Jobs, Platform, Provider, TextDetector
 from platemark.detectors.blankness import Blankness
@@ -26,27 +28,36 @@ from platemark.detectors.names import FiguresAndBrands
 from platemark.detectors.networks import Networks
 from platemark.detectors.onnx import Weights
 from platemark.detectors.pool import Pool, open_pool
+from platemark.detectors.remembered import Memory, Remembered
 from platemark.detectors.sentences import SentenceModel
 from platemark.detectors.services import Configured, open_remote
 from platemark.engine.models.weights import Weight, load_weights, place
 from platemark.flows.hashlists import StoredHashes
+from platemark.flows.known import Known
 from platemark.flows.projects import first_start
 from platemark.flows.resolve import DEFAULT
+from platemark.jobs.deliveries import post
 from platemark.jobs.runtime import DurableJobs, Pace
 from platemark.jobs.sweeper import beat, retain, sweep
 from platemark.net.fetch import fetch
+from platemark.net.secrets import key_file
+from platemark.origin import open_classifier
 from platemark.policy.builtin import load_policy
 from platemark.policy.bundles import YamlBundles
-from platemark.provenance.credential import open_provenance
+from platemark.provenance.known_marks import KnownMarks
+from platemark.provenance.signing import open_provenance
+from platemark.provenance.watermark import open_watermark
 from platemark.providers.hosted import Hosted, open_hosted
 from platemark.providers.http import Deadlines
 from platemark.providers.local import open_local
 from platemark.providers.remote import Remote
-from platemark.settings import HostedProvider, Settings
+from platemark.settings import HostedProvider, ReviewHours, Settings
 from platemark.store.blobs import open_blobs
 from platemark.store.database import Database
+from platemark.store.targets import open_targets
 from platemark.store.upgrade import upgrade
 from platemark.system import LocalNotices, OpenBudget, SystemClock, SystemIds
+from platemark.trust import public_lists
 
 log = telemetry.logger(__name__)
 Change = Callable[[Platform], Platform]
@@ -72,7 +83,10 @@ async def open_platform(settings: Settings, *, change: Change = _as_it_is) -> As
             dead = settings.worker_dead_seconds
             beating = beat(jobs, database, platform, dead, partial(_share_contracts, platform.providers))
             sweeping = sweep(jobs, database, platform, settings.sweep_seconds, dead)
-            await stack.enter_async_context(_background(beating, sweeping, retain(database, platform), _warm(platform)))
+            posting = post(platform, settings.sweep_seconds)
+            await stack.enter_async_context(
+                _background(beating, sweeping, posting, retain(database, platform), _warm(platform))
+            )
         yield platform
 
 
@@ -106,6 +120,7 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         clock=clock,
         ids=SystemIds(clock),
         store=database,
+        registry=Known(database, limits(settings)),
         blobs=open_blobs(settings.blobs or str(settings.data / "blobs"), _revealed(settings)),
         fetch=_fetch(settings),
         jobs=jobs,
@@ -113,7 +128,9 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         budget=OpenBudget(),
         providers=await _providers(settings, stack, clock),
         aliases=aliases(settings),
-        text_detectors=(*await anyio.to_thread.run_sync(open_text_detectors, settings), *remote_texts),
+        text_detectors=_with_memory(
+            (*await anyio.to_thread.run_sync(open_text_detectors, settings), *remote_texts), clock
+        ),
         image_detectors=(
             *await anyio.to_thread.run_sync(_image_detectors, settings, pool),
             _hash_lists(settings, database, clock),
@@ -121,9 +138,15 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         ),
         policy=await anyio.to_thread.run_sync(load_policy, settings.policy),
         bundles=YamlBundles(),
-        provenance=await open_provenance(settings),
+        provenance=await open_provenance(settings, await anyio.to_thread.run_sync(public_lists, settings)),
         limits=limits(settings),
-        url_secret=await anyio.to_thread.run_sync(_url_secret, settings.data),
+        url_secret=await anyio.to_thread.run_sync(key_file, settings.data / _URL_KEY_FILE),
+        watermark=await open_watermark(settings),
+        origin_detectors=(
+            KnownMarks(**_bounds(settings)),
+            await anyio.to_thread.run_sync(open_classifier, settings, pool),
+        ),
+        targets=await anyio.to_thread.run_sync(open_targets, settings),
     )
 
 
@@ -131,6 +154,12 @@ def open_text_detectors(settings: Settings) -> tuple[TextDetector, ...]:
     """What reads prompts. Blocks. Raises Misconfigured naming file, line and field of what it cannot read."""
     lexicon = Lexicon.load(settings.lexicon)
     return lexicon, FiguresAndBrands.load(), PromptExamples.load(sentence_model(settings)), Language()
+
+
+def _with_memory(detectors: tuple[TextDetector, ...], clock: Clock) -> tuple[TextDetector, ...]:
+    """Scores are kept by content and version; the same prompt is measured once."""
+    memory = Memory(os.urandom(32), clock.monotonic)
+    return tuple(Remembered(detector, memory) for detector in detectors)
 
 
 def sentence_model(settings: Settings) -> SentenceModel:
@@ -180,7 +209,7 @@ def moderation_weights(name: str, cache: Path) -> Weights:
 
 @runtime_checkable
 class _Warmed(Protocol):
-    """A detector that loads something large before it can look."""
+    """What loads something large before it can look."""
 
     name: str
 
@@ -188,8 +217,8 @@ class _Warmed(Protocol):
 
 
 async def _warm(platform: Platform) -> None:
-    """Load what detectors need, one after the other into one worker, beside the start of everything else."""
-    for detector in (*platform.text_detectors, *platform.image_detectors):
+    """Load what detectors and the registry need, one after the other, beside the start of everything else."""
+    for detector in (*platform.text_detectors, *platform.image_detectors, platform.registry):
         if isinstance(detector, _Warmed):
             try:
                 await detector.warm()
@@ -304,6 +333,7 @@ def limits(settings: Settings) -> Limits:
         review_expires_after=settings.review_expires_after,
         reviews=ReviewLimits(
             sla={**REVIEW_SLA, **settings.review_sla},
+            hours=_hours(settings.review_hours),
             undo=settings.review_undo,
             sample=settings.review_sample,
             reveals_per_hour=settings.review_reveals_per_hour,
@@ -315,6 +345,8 @@ def limits(settings: Settings) -> Limits:
         retention=Retention(
             rejected=settings.keep_rejected,
             drafts=settings.keep_drafts,
+            published=settings.keep_published,
+            withdrawn=settings.keep_withdrawn,
             responses=settings.keep_responses,
             texts=settings.keep_texts,
             reveals=settings.keep_reveals,
@@ -322,6 +354,12 @@ def limits(settings: Settings) -> Limits:
         max_image_bytes=settings.max_image_bytes,
         max_pixels=settings.max_pixels,
     )
+
+
+def _hours(said: ReviewHours | None) -> WorkingHours | None:
+    if said is None:
+        return None
+    return WorkingHours(ZoneInfo(said.zone), week(said.week), frozenset(said.holidays), frozenset(said.always))
 
 
 def database_url(settings: Settings) -> str:
@@ -360,23 +398,6 @@ def _make_data_directory(path: Path) -> None:
         raise Misconfigured(
             f"The data directory {path} cannot be written to. Change its owner, or choose another with --data."
         )
-
-
-def _url_secret(data: Path) -> bytes:
-    """The key of signed URLs: made once, shared by all processes of this data directory."""
-    path = data / _URL_KEY_FILE
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            log.debug("url_secret.exists")
-        finally:
-            partial.unlink()
-    return path.read_bytes()
 
 
 @asynccontextmanager

@@ -148,3 +148,21 @@ def test_every_command_and_option_is_described() -> None:
         return found + [name for child, one in children.items() for name in bare(one, f"{path} {child}")]
 
     assert bare(get_command(app), "platemark") == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "said", "hint"),
+    [
+        ("Change it, or appeal with POST /v1/images/img_1/appeal if you like.", "Change it, or appeal if", "img_1"),
+        ("Change it, or appeal.", "Change it, or appeal.", "gen_1"),
+    ],
+)
+def test_an_appeal_is_offered_as_a_command(
+    detail: str, said: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = told(BlockedByAppPolicy(detail, generation="gen_1"), capsys)
+    assert code == 1
+    assert said in text
+    assert f"hint: platemark reviews appeal {hint} --statement" in text
+    assert "/v1/" not in text
+    assert "appeal" not in told(BlockedByAppPolicy("The provider refused.", generation="gen_1"), capsys)[1]

@@ -10,7 +10,7 @@ from wires import Script, Time, async_client, client, event, generation, ok, pro
 
 from platemark.client import Event, NotFinished, Progress, Unreachable
 from platemark.client.events import MAX_EVENT_BYTES, Parser
-from platemark.core.errors import BlockedByProvider, GenerationCanceled, NotFound, ProviderError
+from platemark.core.errors import BlockedByAppPolicy, BlockedByProvider, GenerationCanceled, NotFound, ProviderError
 
 STEPS = b"".join(
     [
@@ -155,6 +155,20 @@ def test_a_held_generation_comes_back_and_can_be_waited_for_through_its_review()
     waiting = sdk.generate("a red house")
     assert waiting.status == "held"
     assert waiting.wait(through_review=True).status == "succeeded"
+
+
+def test_what_an_appeal_has_let_go_on_is_waited_for() -> None:
+    blocked = generation("blocked", error={"code": "blocked_by_app_policy", "detail": "no"})
+    script = Script([ok(blocked), ok(blocked), ok(generation("running")), stream(), ok(generation())])
+    refused = client(script).generations.get("gen_1")
+    with pytest.raises(BlockedByAppPolicy):
+        refused.wait()
+    assert refused.wait().status == "succeeded"
+
+
+def test_a_held_generation_that_was_released_is_waited_for() -> None:
+    script = Script([ok(generation("held")), ok(generation())])
+    assert client(script).generations.get("gen_1").wait().status == "succeeded"
 
 
 def test_a_timeout_names_the_generation_that_goes_on() -> None:

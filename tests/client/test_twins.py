@@ -4,7 +4,19 @@ import inspect
 
 import pytest
 
-from platemark.client import admin, aio, hash_lists, keeping, people, policies, publications, reviews, sync
+from platemark.client import (
+    admin,
+    aio,
+    hash_lists,
+    inspections,
+    keeping,
+    people,
+    policies,
+    provenance,
+    publications,
+    reviews,
+    sync,
+)
 
 PAIRS = [
     (sync.Client, aio.AsyncClient),
@@ -17,6 +29,8 @@ PAIRS = [
     (reviews.Reviews, reviews.AsyncReviews),
     (hash_lists.HashLists, hash_lists.AsyncHashLists),
     (publications.Publications, publications.AsyncPublications),
+    (provenance.Provenance, provenance.AsyncProvenance),
+    (inspections.Inspections, inspections.AsyncInspections),
     (admin.Projects, admin.AsyncProjects),
     (admin.Audit, admin.AsyncAudit),
     (keeping.Holds, keeping.AsyncHolds),
@@ -24,7 +38,7 @@ PAIRS = [
     (keeping.Retention, keeping.AsyncRetention),
     (policies.Policies, policies.AsyncPolicies),
 ]
-NOT_AWAITED = {"base_url", "images", "events"}
+NOT_AWAITED = {"base_url", "images", "events", "queue"}
 
 
 def shape(member: object) -> list[tuple[str, object, object]] | None:

@@ -43,11 +43,9 @@ SAID: dict[str, tuple[Any, dict[str, Any]]] = {
     "guidance_rescale": (0.7, {}),
     "vae": ("sharp", {}),
     "reproducible": (True, {}),
-    "watermark": (True, {}),
 }
 # These go into the Order or the Generation, not into the parameters.
-ELSEWHERE = {"negative_prompt", "seed", "operation", "image", "mask", "watermark"}
-NEVER_HONOURED = {"watermark"}
+ELSEWHERE = {"negative_prompt", "seed", "operation", "image", "mask"}
 # A control without its picture, which is an input of the generation.
 AS_PARAMETERS: dict[str, Any] = {
     "controls": [{"type": "canny", "strength": 0.5, "start": 0.1, "end": 0.9, "preprocess": True}],
@@ -70,7 +68,6 @@ LACKING: dict[str, dict[str, Any]] = {
     "guidance_rescale": {"guidance_rescale": False},
     "vae": {"vaes": ()},
     "reproducible": {"reproducible": False},
-    "watermark": {},
 }
 
 
@@ -103,7 +100,7 @@ def test_p3_every_field_of_the_request_is_checked_or_says_nothing_to_a_model() -
     assert checked == SAID.keys()
 
 
-@pytest.mark.parametrize("name", sorted(SAID.keys() - NEVER_HONOURED))
+@pytest.mark.parametrize("name", sorted(SAID))
 def test_p3_what_a_model_can_do_is_done(name: str) -> None:
     request = asked(name)
     checked = check(request, ABLE, MODELS.values())
@@ -121,7 +118,7 @@ def test_p3_what_a_model_cannot_do_is_refused_by_name_with_the_models_that_can(n
     assert f"/{name}" in found
     message = found[f"/{name}"].message
     assert "least/least" in message
-    assert ("scripted/studio" in message) == (name not in NEVER_HONOURED)
+    assert "scripted/studio" in message
 
 
 @pytest.mark.parametrize("name", sorted(LACKING))

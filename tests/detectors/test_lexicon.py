@@ -178,7 +178,7 @@ def test_evidence_says_where_and_how_often_and_never_what() -> None:
 
 
 def test_the_version_names_the_content() -> None:
-    assert re.fullmatch(r"2\+[0-9a-f]{12}(,(de|es|fr|it|pt)-1\+[0-9a-f]{12}){5}", LEXICON.version)
+    assert re.fullmatch(r"3\+[0-9a-f]{12}(,(de|es|fr|it|pt)-2\+[0-9a-f]{12}){5}", LEXICON.version)
     assert {signal.version for signal in signals("a house")} == {LEXICON.version}
 
 

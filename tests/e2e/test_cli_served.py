@@ -196,9 +196,9 @@ def test_verify_reads_credentials_and_knows_our_own(
     ours = json.loads(said(capsys, "verify", "house.png", "--json", "--data", str(server.data)))
     assert (ours["verdict"], ours["tier"]) == ("generated_by_us", "conclusive")
     (tmp_path / "broken.png").write_bytes((tmp_path / "house.png").read_bytes()[:100])
-    assert main(["verify", str(tmp_path), "--json"]) == 1
+    assert main(["verify", str(tmp_path), "--json"]) == 2
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [("error" in line) for line in lines] == [True, False]
+    assert [("error" in line, line["verdict"]) for line in lines] == [(True, None), (False, "ai_claimed")]
 
 
 def test_doctor_finds_everything_in_order(server: Served, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,19 @@ def test_the_guides_python_call(server: Served, monkeypatch: pytest.MonkeyPatch)
     assert content.headers["content-type"] == "image/png"
 
 
+def test_the_guides_analyze_call(server: Served, tmp_path: Path) -> None:
+    image = server.generate(seed=11)["images"][0]
+    with server.http as http:
+        (tmp_path / "image.png").write_bytes(http.get(f"/v1/images/{image['id']}/content").content)
+    detector_url, headers = f"{server.url}/v1/analyze", {"Authorization": f"Bearer {ADMIN_KEY}"}
+    with (tmp_path / "image.png").open("rb") as f:
+        response = requests.post(detector_url, headers=headers, files={"image": f}, timeout=60)
+    response.raise_for_status()
+    result = response.json()
+    assert (result["verdict"], result["confidence"]["p_ai"]) == ("generated_by_us", 1.0)
+    assert (result["is_proof"], result["schema"]) == (False, "verifier/1")
+
+
 def test_the_guides_curl_call(server: Served, tmp_path: Path) -> None:
     body = {
         "prompt": "a product photo of a ceramic mug on a wooden desk, soft natural light",
@@ -106,7 +119,7 @@ def test_p1_p8_the_record_tells_the_whole_story(server: Served) -> None:
     assert any(not signal["evaluated"] for entry in record["moderation"] for signal in entry["signals"])
     assert (record["inspection"]["verdict"], record["inspection"]["tier"]) == ("generated_by_us", "conclusive")
     c2pa = next(finding for finding in record["inspection"]["evidence"] if finding["kind"] == "c2pa")
-    assert c2pa["detail"]["own"] is True
+    assert c2pa["own"] is True
     assert record["credential"]["state"] == "valid"
     assert record["chain"]["verified"] is True
     assert record["usage"]["cost"] == {"status": "settled", "micro_usd": 0, "basis": "device price 0, default"}

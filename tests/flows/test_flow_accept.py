@@ -33,10 +33,10 @@ async def test_p3_an_alias_is_named(bench: Bench) -> None:
 
 async def test_p3_every_field_that_cannot_be_honoured_is_named_at_once(bench: Bench) -> None:
     with pytest.raises(Unsupported) as caught:
-        await bench.ask(width=4096, steps=900, n=60, operation="inpaint", loras=({"id": "x"},), watermark=True)
+        await bench.ask(width=4096, steps=900, n=60, operation="inpaint", loras=({"id": "x"},))
     pointers = {error.pointer for error in caught.value.errors}
     missing = {"/image", "/mask"}
-    assert pointers == {"/width", "/steps", "/n", "/operation", "/loras", "/watermark"} | missing
+    assert pointers == {"/width", "/steps", "/n", "/operation", "/loras"} | missing
     refused = [error for error in caught.value.errors if error.pointer not in missing]
     assert all("scripted/plain" in error.message for error in refused)
     assert bench.jobs.submitted == []
@@ -44,9 +44,9 @@ async def test_p3_every_field_that_cannot_be_honoured_is_named_at_once(bench: Be
 
 
 async def test_p3_dropped_fields_are_said(bench: Bench) -> None:
-    generation = await bench.ask(scheduler="euler", watermark=True, on_unsupported="drop")
-    assert set(generation.dropped) == {"scheduler", "watermark"}
-    assert {warning.field for warning in generation.warnings} == {"scheduler", "watermark"}
+    generation = await bench.ask(scheduler="euler", clip_skip=2, on_unsupported="drop")
+    assert set(generation.dropped) == {"scheduler", "clip_skip"}
+    assert {warning.field for warning in generation.warnings} == {"scheduler", "clip_skip"}
     assert generation.parameters.scheduler is None
 
 

@@ -134,7 +134,7 @@ async def test_our_own_picture_is_known_when_it_comes_back(bench: Bench) -> None
     assert record.inspection is not None
     assert (record.inspection["verdict"], record.inspection["tier"]) == ("generated_by_us", "conclusive")
     registry = next(finding for finding in record.inspection["evidence"] if finding["kind"] == "registry")
-    assert registry["detail"]["image"] == image.id
+    assert registry["image"] == image.id
 
 
 async def test_p9_the_registry_does_not_tell_of_other_projects(bench: Bench) -> None:

@@ -66,7 +66,8 @@ async def test_what_the_policy_lets_through_is_readable_by_anybody(bench: Bench)
     image = await draft(bench)
     made = await publish.publish(bench.platform, bench.caller, image.id, audience="newsroom")
     assert (made.state, made.audience) == ("published", "newsroom")
-    assert (await publish.read(bench.platform, made.id)).sha256 == image.sha256
+    (full,), _ = await publish.files(bench.platform, made)
+    assert (await publish.read(bench.platform, made.id)).sha256 == full.sha256 != image.sha256
     async with bench.platform.store.reading() as read:
         ruled = await read.get(Verdict, made.verdict or "")
     assert (ruled.stage, ruled.decision, ruled.audience, ruled.input_sha256) == (

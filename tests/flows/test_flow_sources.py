@@ -26,10 +26,10 @@ from platemark.core.review import Review
 from platemark.core.updates import Order
 from platemark.flows import content, look, upkeep
 from platemark.flows.accept import accept
-from platemark.flows.develop import COMPOSITE_SOURCE
 from platemark.flows.keeping.delete import delete
 from platemark.flows.record import generation_record, image_record
 from platemark.flows.retry import retry
+from platemark.flows.seal import COMPOSITE_SOURCE
 from platemark.flows.upload import upload
 from platemark.simulate.scripted import Scripted
 from workbench import Bench, as_part

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from platemark.core.errors import BlockedByProvider, Conflict, NotAllowed
-from platemark.core.image import Image
+from platemark.core.errors import BlockedByAppPolicy, BlockedByProvider, Conflict, NotAllowed, NotFound
+from platemark.core.image import Image, Publication
 from platemark.core.review import Review, ReviewKind
+from platemark.flows import publish
 from platemark.flows.record import image_record
 from platemark.flows.reviews import appeal as review_appeal
 from platemark.flows.reviews import desk as review
@@ -133,6 +134,62 @@ async def test_review_second_reviewer_appeal_overturned(bench: Bench) -> None:
     ]
     assert [each["action"] for each in story.reviews[0]["decisions"]] == ["reject"]
     assert story.chain.verified
+
+
+async def refused_twice(bench: Bench, *codes: str) -> tuple[str, list[Publication]]:
+    """An image of which a publication to each of two audiences was refused."""
+    rules(bench, "allow")
+    (image,) = await bench.images(await bench.make())
+    for code, audience in zip(codes, ("marketplace", "newsroom"), strict=True):
+        rules(bench, "block", code, stage="before_publish")
+        with pytest.raises(BlockedByAppPolicy):
+            await publish.publish(bench.platform, bench.caller, image.id, audience=audience)
+        bench.clock.pass_(timedelta(minutes=1))
+    async with bench.platform.store.reading() as read:
+        refused = await read.all(Publication, order_by="changed_at", image=image.id, state="rejected")
+    assert [each.audience for each in refused] == ["marketplace", "newsroom"]
+    return image.id, refused
+
+
+async def test_each_of_several_refusals_is_appealed_once_and_by_name(bench: Bench) -> None:
+    image, (older, newer) = await refused_twice(bench, "IP_TRADEMARK", "IP_COPYRIGHT")
+    appeal = await review_appeal.appeal_image(bench.platform, bench.caller, image, of=older.id)
+    assert (appeal.verdict, appeal.reason_code) == (older.verdict, "IP_TRADEMARK")
+    for name in (older.id, older.verdict):
+        with pytest.raises(Conflict, match="appealed already"):
+            await review_appeal.appeal_image(bench.platform, bench.caller, image, of=name)
+    newest = await review_appeal.appeal_image(bench.platform, bench.caller, image)
+    assert newest.verdict == newer.verdict
+    rules(bench, "allow")
+    await decide(bench.platform, bench.caller, appeal, "overturn", "NO_VIOLATION", note=NOTE)
+    await decide(bench.platform, bench.caller, newest, "uphold", "IP_COPYRIGHT")
+    async with bench.platform.store.reading() as read:
+        states = [(await read.get(Publication, each.id)).state for each in (older, newer)]
+    assert states == ["published", "rejected"]
+
+
+async def test_an_appeal_names_a_refusal_of_what_it_is_about(bench: Bench) -> None:
+    image, (older, _) = await refused_twice(bench, "IP_TRADEMARK", "IP_COPYRIGHT")
+    other, (strange, _) = await refused_twice(bench, "IP_TRADEMARK", "IP_COPYRIGHT")
+    assert other != image
+    for name in (strange.id, strange.verdict, "pub_" + "0" * 32, "vdt_" + "0" * 32):
+        with pytest.raises(NotFound, match="names no refusal"):
+            await review_appeal.appeal_image(bench.platform, bench.caller, image, of=name)
+    appeal = await review_appeal.appeal_image(bench.platform, bench.caller, image, of=older.verdict)
+    assert appeal.verdict == older.verdict
+
+
+async def test_to_overturn_one_refusal_does_not_open_what_another_closed(bench: Bench) -> None:
+    image, (older, newer) = await refused_twice(bench, "IP_TRADEMARK", "NCII")
+    appeal = await review_appeal.appeal_image(bench.platform, bench.caller, image, of=older.id)
+    await decide(bench.platform, bench.caller, appeal, "overturn", "NO_VIOLATION", note=NOTE)
+    async with bench.platform.store.reading() as read:
+        assert (await read.get(Image, image)).moderation_state == "blocked"
+        assert (await read.get(Publication, older.id)).state == "rejected"
+    last = await review_appeal.appeal_image(bench.platform, bench.caller, image, of=newer.id)
+    await decide(bench.platform, bench.caller, last, "overturn", "NO_VIOLATION", note=NOTE)
+    async with bench.platform.store.reading() as read:
+        assert (await read.get(Image, image)).moderation_state == "allowed"
 
 
 async def test_an_overturned_block_of_a_request_starts_it(bench: Bench) -> None:

@@ -217,20 +217,24 @@ async def test_categories_can_be_declined(bench: Bench) -> None:
     assert await review.claim_next(bench.platform, bench.caller, Wanted()) is not None
 
 
+async def queued(bench: Bench, wanted: Wanted) -> list[Review]:
+    return list((await review.queue(bench.platform, bench.caller, wanted)).data)
+
+
 async def test_the_queue_is_sorted_by_risk_then_by_due_time(bench: Bench) -> None:
     _, _, mild = await held_image(bench, "IP_TRADEMARK", severity=1)
     bench.clock.pass_(timedelta(minutes=1))
     _, _, later = await held_image(bench, "IP_TRADEMARK", severity=1)
     _, _, grave = await held_image(bench, "GORE", severity=3)
     _, _, child = await held_image(bench, "MINOR_SAFETY", severity=3)
-    found = await review.queue(bench.platform, bench.caller, Wanted())
+    found = await queued(bench, Wanted())
     assert [case.id for case in found] == [case.id for case in (child, grave, mild, later)]
     assert (child.level, child.desk, child.hard) == (3, "child_safety", True)
     assert child.due_at - child.created_at == timedelta(minutes=15)
     assert mild.due_at - mild.created_at == timedelta(hours=24)
-    only = await review.queue(bench.platform, bench.caller, Wanted({"reason_code": "GORE"}))
+    only = await queued(bench, Wanted({"reason_code": "GORE"}))
     assert [case.id for case in only] == [grave.id]
-    old = await review.queue(bench.platform, bench.caller, Wanted(waiting=timedelta(minutes=1)))
+    old = await queued(bench, Wanted(waiting=timedelta(minutes=1)))
     assert [case.id for case in old] == [mild.id]
 
 
@@ -320,7 +324,7 @@ async def test_a_preview_writes_nothing(bench: Bench) -> None:
 async def test_projects_do_not_see_each_other(bench: Bench) -> None:
     _, _, case = await held_image(bench)
     stranger = await bench.stranger()
-    assert await review.queue(bench.platform, stranger, Wanted()) == []
+    assert (await review.queue(bench.platform, stranger, Wanted())).data == ()
     with pytest.raises(NotFound):
         await review.claim(bench.platform, stranger, case.id)
 

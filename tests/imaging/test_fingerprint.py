@@ -7,7 +7,8 @@ from pictures import BOUNDS, encoded, house, noise
 from platemark.core.errors import InvalidImage
 from platemark.core.model import OutputFormat
 from platemark.imaging.decode import normalise
-from platemark.imaging.fingerprint import distance, nearest, pdq, pdq_of
+from platemark.imaging.fingerprint import dihedral, distance, look_of, pdq, pdq_of, ways
+from platemark.imaging.parts import core_of
 
 HASH = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
@@ -40,11 +41,6 @@ def test_what_is_no_image_has_no_fingerprint() -> None:
         pdq(b"no image", **BOUNDS)
 
 
-@given(HASH, st.lists(HASH, max_size=20))
-def test_nearest_agrees_with_distance(wanted: str, candidates: list[str]) -> None:
-    assert nearest(wanted, candidates).tolist() == [distance(wanted, other) for other in candidates]
-
-
 @given(HASH, HASH)
 def test_distance_is_a_metric(one: str, other: str) -> None:
     assert distance(one, one) == 0
@@ -61,3 +57,24 @@ def test_the_pixels_of_a_normalised_picture_give_the_hash_of_its_file(mode: str,
         assert (normal.pixels is not None) == kept
         if normal.pixels is not None:
             assert pdq_of(normal.pixels) == pdq(normal.data, **BOUNDS)
+
+
+def test_the_ways_that_a_picture_can_lie_follow_from_its_hash() -> None:
+    for seed in range(6):
+        turned = dihedral(noise(300, seed))[0]
+        known = ways(turned[0])
+        assert len(set(known)) == 8
+        assert known[0] == turned[0]
+        assert all(min(distance(way, other) for other in known) <= 24 for way in turned)
+
+
+@given(HASH)
+def test_turning_back_gives_the_hash_again(hash: str) -> None:
+    assert all(hash in ways(way) for way in ways(hash))
+
+
+def test_looks_are_hash_quality_and_middle_at_once() -> None:
+    picture = noise(400)
+    assert look_of(picture, parts=True) == (*pdq_of(picture), core_of(picture))
+    assert look_of(picture, parts=False)[2] is None
+    assert look_of(Image.new("RGB", (64, 64)), parts=True)[2] is None

@@ -28,6 +28,9 @@ BOUNDARIES = [
     "generation.succeeded",  # concluded, the workflow is not marked done
 ]
 
+# Before and after the money was spent: those of every run; the others are for scripts/test --all.
+ALWAYS = {"update", "put:2"}
+
 
 def run(plan: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
     done = subprocess.run(
@@ -62,7 +65,9 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize(
+    "boundary", [pytest.param(each, marks=() if each in ALWAYS else pytest.mark.slow) for each in BOUNDARIES]
+)
 def test_p1_p2_killed_at_a_boundary(base: dict[str, Any], boundary: str) -> None:
     code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})
     assert code == -signal.SIGKILL, f"the fuse at {boundary} never burned"
@@ -140,7 +145,13 @@ def test_p1_p2_killed_with_a_source_it_goes_on_from_the_same_one(tmp_path: Path,
 @pytest.mark.timeout(240)
 # The first model's failure is written down with the change to the second, and no job knows; the second job is about to
 # be submitted; it is submitted, and its step not marked done; the second model is in the middle of its answer.
-@pytest.mark.parametrize("boundary", ["generation.rerouted", "submitting:2", "submitted:2", "update:1"])
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        "submitting:2",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("generation.rerouted", "submitted:2", "update:1")),
+    ],
+)
 def test_p2_killed_between_two_models_of_a_route_each_is_asked_once(tmp_path: Path, boundary: str) -> None:
     base: dict[str, Any] = {"data": str(tmp_path / "data"), "routed": True, "tickets": True, "free_repeat": False}
     code, facts = run({**base, "accept": 1, "die": boundary, "linger": 30})

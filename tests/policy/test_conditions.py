@@ -42,6 +42,7 @@ def signal(category: str, score: float | None, detector: str = "lexicon") -> Sig
         *(f'by["{name}"].GORE == 0.0' for name in DETECTORS),
         'stage == "before_request" && audience == "" && role == "" && operation == "" && model == "" && provider == ""',
         "size(flags) == 0 && size(evaluated) == 0 && size(not_evaluated) == 0",
+        'inspection.verdict == "" && inspection.tier == "" && p_ai == 0.0',
         'now < timestamp("2000-01-01T00:00:00Z")',
     ],
 )

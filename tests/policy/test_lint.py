@@ -125,6 +125,57 @@ rules:
     assert lint(joined, today=TODAY) == ()
 
 
+INSPECTED = """\
+version: "inspected"
+rules:
+  - id: drawn
+    stages: [before_publish]
+    when: {when}
+    reason_code: PUBLIC_FIGURE_DECEPTION
+    decision: {decision}
+    tests:
+      - fires: {{inspection: {{verdict: {verdict}, tier: {tier}, p_ai: 0.95}}, scores: {{GORE: 0.9}}}}
+      - stays: {{inspection: {{verdict: no_evidence_of_ai, tier: none, p_ai: 0.1}}}}
+"""
+
+
+def found_in(when: str, *, decision: str = "block", verdict: str = "likely_ai", tier: str = "inferred") -> list[str]:
+    text = INSPECTED.format(when=f"'{when}'", decision=decision, verdict=verdict, tier=tier)
+    return [one.code for one in lint(text, today=TODAY)]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "p_ai > 0.9",
+        'p_ai > 0.9 && audience == ""',
+        'inspection.verdict == "likely_ai"',
+        'inspection["verdict"] == "likely_ai"',
+        'inspection.verdict in ["likely_ai", "ai_generated"]',
+        'inspection.verdict != "no_evidence_of_ai"',
+        '!(inspection.tier == "none")',
+        'inspection.tier == "inferred" && p_ai > 0.5',
+        "scores.GORE > 0.95 || p_ai > 0.9",
+    ],
+)
+def test_an_inspection_that_guesses_may_not_block_alone(when: str) -> None:
+    assert found_in(when) == ["learned_alone"]
+    assert found_in(when, decision="review") == []
+
+
+@pytest.mark.parametrize(
+    ("when", "verdict", "tier"),
+    [
+        ('inspection.verdict == "ai_generated"', "ai_generated", "asserted"),
+        ('inspection.tier == "asserted" && stage == "before_publish"', "ai_claimed", "asserted"),
+        ("p_ai > 0.9 && scores.GORE > 0.5", "likely_ai", "inferred"),
+        ('inspection.verdict == "likely_ai" && scores.GORE > 0.5', "likely_ai", "inferred"),
+    ],
+)
+def test_what_was_asserted_or_measured_otherwise_may_block(when: str, verdict: str, tier: str) -> None:
+    assert found_in(when, verdict=verdict, tier=tier) == []
+
+
 def test_that_types_were_not_checked_is_said() -> None:
     (note,) = lint(GOOD, today=TODAY, typed=False)
     assert (note.level, note.message) == ("note", UNCHECKED)

@@ -1,20 +1,28 @@
 import multiprocessing
+import shutil
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from authorities import KEYS, chain
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from platemark.core.errors import Misconfigured
 from platemark.provenance.certificates import (
     DEVELOPMENT_NAME,
+    RENEW_BEFORE,
     development_identity,
+    ends_of,
+    former_identities,
     operator_identity,
+    present_identity,
     read_anchors,
 )
+from platemark.provenance.issuing import LIFETIME
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -57,11 +65,107 @@ def test_other_data_directories_have_other_identities(tmp_path: Path) -> None:
     assert one.key != other.key
 
 
-@pytest.mark.parametrize("days", [-3, 3651])
-def test_a_certificate_out_of_its_time_says_so(tmp_path: Path, days: int) -> None:
+def test_a_certificate_before_its_time_says_so(tmp_path: Path) -> None:
     development_identity(tmp_path, NOW)
     with pytest.raises(Misconfigured, match="remove it to have a new one made"):
-        development_identity(tmp_path, NOW + timedelta(days=days))
+        development_identity(tmp_path, NOW - timedelta(days=3))
+
+
+def test_a_development_certificate_is_renewed_before_it_ends(tmp_path: Path) -> None:
+    first = development_identity(tmp_path, NOW)
+    assert first.ends == NOW + LIFETIME
+    assert development_identity(tmp_path, first.ends - RENEW_BEFORE - timedelta(seconds=1)) == first
+    assert former_identities(tmp_path) == ()
+    moment = first.ends - RENEW_BEFORE + timedelta(seconds=1)
+    second = development_identity(tmp_path, moment)
+    assert (second.serial != first.serial, second.ends) == (True, moment + LIFETIME)
+    assert development_identity(tmp_path, moment) == second
+    assert former_identities(tmp_path) == (first.chain,)
+    assert ends_of(first.chain) == (first.serial, first.issuer)
+
+
+def test_a_renewed_certificate_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    moments = [NOW, NOW + timedelta(days=3600), NOW + timedelta(days=7200)]
+    first, second, third = (development_identity(tmp_path, moment) for moment in moments)
+    assert len({first.serial, second.serial, third.serial}) == 3
+    shutil.rmtree(tmp_path / "certificate")
+    assert development_identity(tmp_path, moments[-1]) == third
+    shutil.rmtree(tmp_path / "certificate-3")
+    assert development_identity(tmp_path, moments[-1]) not in (second, third)
+    assert former_identities(tmp_path) == (second.chain,)
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    assert present_identity(tmp_path / "data", NOW) is None
+    assert list(tmp_path.iterdir()) == []
+    made = development_identity(tmp_path, NOW)
+    assert present_identity(tmp_path, made.ends - timedelta(days=1)) == made
+    assert former_identities(tmp_path) == ()
+    with pytest.raises(Misconfigured, match="Renew it"):
+        present_identity(tmp_path, made.ends + timedelta(days=1))
+
+
+PURPOSES = x509.oid.ExtendedKeyUsageOID
+
+
+@pytest.mark.parametrize(
+    "purpose", [None, PURPOSES.SERVER_AUTH, PURPOSES.ANY_EXTENDED_KEY_USAGE, PURPOSES.TIME_STAMPING]
+)
+def test_a_certificate_for_something_else_is_refused(tmp_path: Path, purpose: x509.ObjectIdentifier | None) -> None:
+    made = chain(KEYS["es256"](), purpose=purpose, now=NOW)
+    (tmp_path / "chain.pem").write_text(made.pem)
+    with pytest.raises(Misconfigured, match="email protection, document signing"):
+        operator_identity(tmp_path / "chain.pem", None, NOW)
+
+
+@pytest.mark.parametrize("purpose", ["1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1"])
+def test_a_certificate_for_signing_is_taken(tmp_path: Path, purpose: str) -> None:
+    made = chain(KEYS["es256"](), purpose=x509.ObjectIdentifier(purpose), now=NOW)
+    (tmp_path / "chain.pem").write_text(made.pem)
+    assert operator_identity(tmp_path / "chain.pem", None, NOW).name == "Test signer"
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        ((0,), "Append those of its issuers"),
+        ((0, 2), "did not issue"),
+        ((0, 2, 1), "Put the chain in order"),
+        ((1, 0), "C2PA wants a certificate"),
+    ],
+)
+def test_a_chain_out_of_order_is_refused(tmp_path: Path, order: tuple[int, ...], told: str) -> None:
+    made = chain(KEYS["es256"](), now=NOW)
+    pems = [made.certificates[place].public_bytes(serialization.Encoding.PEM) for place in order]
+    (tmp_path / "chain.pem").write_bytes(b"".join(pems))
+    with pytest.raises(Misconfigured, match=told):
+        operator_identity(tmp_path / "chain.pem", None, NOW)
+
+
+def test_a_chain_may_leave_its_root_out(tmp_path: Path) -> None:
+    made = chain(KEYS["es256"](), now=NOW)
+    pems = [each.public_bytes(serialization.Encoding.PEM) for each in made.certificates[:2]]
+    (tmp_path / "chain.pem").write_bytes(b"".join(pems))
+    assert operator_identity(tmp_path / "chain.pem", None, NOW).issuer == pems[1].decode()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no PKCS#12"])
+def test_a_pkcs12_file_that_cannot_be_opened_is_told(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "signer.pfx"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(Misconfigured, match=r"signer\.pfx cannot be"):
+        operator_identity(file, None, NOW)
+
+
+def test_a_pkcs12_file_without_a_key_is_told(tmp_path: Path) -> None:
+    made = chain(KEYS["es256"](), now=NOW)
+    packed = pkcs12.serialize_key_and_certificates(
+        None, None, None, list(made.certificates), serialization.NoEncryption()
+    )
+    (tmp_path / "signer.p12").write_bytes(packed)
+    with pytest.raises(Misconfigured, match="holds no key"):
+        operator_identity(tmp_path / "signer.p12", None, NOW)
 
 
 @pytest.mark.parametrize("file", ["chain.pem", "key.pem"])

@@ -23,9 +23,11 @@ from platemark.core.ports import Claim
 from platemark.imaging.decode import inspect_bytes, normalise
 from platemark.provenance.certificates import Identity, development_identity
 from platemark.provenance.claims import claim_manifest
-from platemark.provenance.credential import Credential, open_provenance
+from platemark.provenance.credential import NO_LIST, Credential
 from platemark.provenance.manifest import SETTINGS, read_store
+from platemark.provenance.signing import open_provenance
 from platemark.provenance.sources import IPTC
+from platemark.provenance.trust import TrustList
 from platemark.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -80,10 +82,15 @@ async def test_sealed_pictures_read_back_as_ours_valid_and_ai_made(
     assert found.detail == {
         "credential_state": "valid",
         "signer": "Platemark development",
+        "signed_at": None,
         "digital_source_type": CLAIM.digital_source_type,
         "ingredient_source_types": [],
         "codes": ["signingCredential.untrusted"],
         "ingredient_failures": [],
+        "identity": None,
+        "identity_codes": [],
+        "trust_list": None,
+        "trust_list_reason": NO_LIST,
         "own": True,
     }
     assert metadata.detail["fields"] == {
@@ -201,7 +208,7 @@ async def test_the_same_names_and_serial_numbers_do_not_make_a_forgery_ours(iden
 
 async def test_trust_comes_from_the_operator_s_anchors(identity: Identity, credential: Credential) -> None:
     sealed = await credential.seal(encoded(house()), "image/png", CLAIM)
-    found = await c2pa_of(Credential(identity, trust_anchors=identity.issuer), sealed, "png")
+    found = await c2pa_of(Credential(identity, trust=[TrustList("operator", identity.issuer)]), sealed, "png")
     assert (found.status, found.detail["credential_state"]) == ("trusted", "trusted")
     assert found.detail["codes"] == []
 
@@ -209,7 +216,7 @@ async def test_trust_comes_from_the_operator_s_anchors(identity: Identity, crede
 async def test_a_trusted_stranger_is_a_strong_claim(identity: Identity, tmp_path: Path) -> None:
     stranger = await made(tmp_path)
     sealed = await Credential(stranger).seal(encoded(house()), "image/png", CLAIM)
-    found = await c2pa_of(Credential(identity, trust_anchors=stranger.issuer), sealed, "png")
+    found = await c2pa_of(Credential(identity, trust=[TrustList("operator", stranger.issuer)]), sealed, "png")
     assert (found.status, found.direction, found.weight) == ("trusted", "ai", "strong")
     assert found.detail["own"] is False
 

@@ -13,8 +13,8 @@ from platemark.core.errors import Gone, NotAllowed, NotFound
 from platemark.core.image import Image
 from platemark.core.ports import Claim
 from platemark.flows import content
-from platemark.flows.develop import AI_SOURCE
 from platemark.flows.keeping.delete import delete
+from platemark.flows.seal import AI_SOURCE
 from platemark.providers.remote import Remote
 from platemark.simulate.pictures import striped
 from workbench import open_bench

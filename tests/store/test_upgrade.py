@@ -74,7 +74,7 @@ async def test_generations_of_the_first_schema_had_no_source_one_model_and_every
         created_at=NOW,
     )
     rows = {prompt_texts: text_, generations: generation, attempts: tried}
-    later = {"inputs", "route", "profile"}
+    later = {"inputs", "route", "profile", "watermark"}
     with shell(empty_url) as connection:
         for table, noun in rows.items():
             newer = later if table is generations else {"model"}
@@ -85,7 +85,7 @@ async def test_generations_of_the_first_schema_had_no_source_one_model_and_every
         found = await read.get(Generation, generation.id)
         assert await read.get(Attempt, tried.id) == tried
     assert found == generation
-    assert (found.inputs, found.route, found.profile) == ((), (), "standard")
+    assert (found.inputs, found.route, found.profile, found.watermark) == ((), (), "standard", "publication")
 
 
 async def test_many_processes_may_start_at_once(empty_url: str) -> None:

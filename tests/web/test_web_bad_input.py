@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "on_unsupported": (None, "ignore", 1),
     "response_format": (None, "bytes", 1),
     "output_format": (None, "gif", 1),
-    "watermark": ("true", 1, []),
+    "watermark": ("true", 1, [], "never"),
 }
 CASES = [(name, value) for name, values in WRONG.items() for value in values]
 JARGON = ("Input should", "valid dictionary", "Extra inputs", "Field required", "instance of", "pydantic", "Traceback")

@@ -141,7 +141,8 @@ async def test_inspections_are_read(site: Site) -> None:
     shown = made["images"][0]
     inspection = (await site.client.get(f"/v1/inspections/{shown['inspection']['id']}")).json()
     assert inspection["verdict"] == "generated_by_us"
-    assert inspection["confidence"] == {"p_ai": 1.0}
+    assert inspection["schema"] == "verifier/1"
+    assert inspection["confidence"]["p_ai"] == 1.0
     assert inspection["is_proof"] is False
     assert inspection["input"] == {
         "sha256": shown["sha256"],

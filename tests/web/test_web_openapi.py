@@ -33,6 +33,8 @@ OPERATIONS = {
     "act_on_takedown",
     "reject_takedown",
     "withdraw_takedown",
+    "erase_takedown_text",
+    "erase_hold_text",
     "get_retention",
     "purge",
     "generate",
@@ -50,13 +52,20 @@ OPERATIONS = {
     "get_image",
     "get_image_content",
     "publish_image",
+    "list_publications",
     "get_publication",
     "get_publication_content",
     "withdraw_publication",
+    "retry_publication",
+    "list_targets",
+    "export_provenance",
     "get_image_original",
     "get_image_record",
     "delete_image",
+    "analyze",
     "get_inspection",
+    "list_inspections",
+    "inspect_image",
     "moderate",
     "list_models",
     "list_providers",
@@ -248,6 +257,7 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
         "create_key": {"json": {"name": "y"}},
         "publish_image": {"json": {}},
         "moderate": {"json": {"input": "a house"}},
+        "analyze": uploaded,
         "rotate_key": {"json": {}},
         "create_policy": {"json": {"content": EXAMPLE}},
         "lint_policy": {"json": {"content": EXAMPLE}},
@@ -321,6 +331,8 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
     unfit = {"cancel_generation", "retry_generation", "get_generation_preview", "get_image_original"}
     # A notice ends in one way, a hold is released once, and these are not the words of an upload.
     unfit |= {"reject_takedown", "withdraw_takedown", "release_hold", "erase_image_text"}
+    # Nothing of that publication failed.
+    unfit |= {"retry_publication"}
     # A file that matches already is not refused.
     unfit |= {"refuse_hash_list_import"}
     assert unfit | UNDECIDED == OPERATIONS - checked

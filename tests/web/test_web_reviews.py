@@ -230,3 +230,32 @@ async def test_matches_are_given_with_their_places(site: Site) -> None:
     context = (await site.client.get(f"/v1/reviews/{id}")).json()
     assert context["request"]["matches"] == [{**place, "category": "GORE"}]
     assert case.id != id
+
+
+async def test_the_queue_is_turned_page_by_page(site: Site) -> None:
+    cases = {(await request_case(site, f"doubtful {number}"))[1] for number in range(3)}
+    seen: list[str] = []
+    params: dict[str, str] = {"limit": "2", "kind": "first"}
+    while True:
+        page = (await site.client.get("/v1/reviews", params=params)).json()
+        seen += [case["id"] for case in page["data"]]
+        assert page["has_more"] is (page["next_cursor"] is not None)
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+    assert sorted(seen) == sorted(cases)
+    refused = await site.client.get("/v1/reviews", params={**params, "order": "newest"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/query/cursor")
+
+
+async def test_an_appeal_may_name_which_refusal_it_is_about(site: Site) -> None:
+    blocked = (await site.client.post("/v1/generate", json={"prompt": "a weapon"})).json()["generation"]
+    path = f"/v1/generations/{blocked}/appeal"
+    async with site.platform.store.reading() as read:
+        (ruled,) = await read.all(Verdict, generation=blocked)
+    assert (await site.client.post(path, json={"of": "gen_1"})).status_code == 422
+    assert (await site.client.post(path, json={"of": "vdt_" + "0" * 32})).status_code == 404
+    filed = await site.client.post(path, json={"of": ruled.id, "statement": "A toy."})
+    assert filed.status_code == 201
+    fits(filed, "AppealResource")
+    assert (await site.client.post(path, json={"of": ruled.id})).status_code == 409

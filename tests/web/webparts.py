@@ -12,7 +12,6 @@ import anyio.abc
 import httpx2
 from fastapi import Request
 
-from platemark.core.audit import canonical
 from platemark.core.errors import FetchRefused, NotFound, Unavailable
 from platemark.core.generation import Generation
 from platemark.core.inspection import Finding
@@ -25,6 +24,7 @@ from platemark.flows import generate
 from platemark.flows.keys import hash_secret
 from platemark.flows.resolve import DEFAULT
 from platemark.policy.bundles import YamlBundles
+from platemark.provenance.metadata import write_xmp
 from platemark.settings import Settings
 from platemark.simulate.scripted import Scripted
 from platemark.store.database import Database
@@ -121,15 +121,18 @@ class Rules:
 
 
 class Plain:
-    """A provenance that leaves pictures as they are."""
+    """A provenance that signs nothing, knows its own files again, and leaves pixels as they are."""
 
     signer = "nobody"
 
     async def seal(self, data: bytes, media_type: str, claim: Claim) -> bytes:
-        return data + canonical({"image": claim.image})
+        return write_xmp(data, media_type, source_type=claim.digital_source_type or "", tool=claim.image)
 
     async def read(self, data: bytes, media_type: str) -> tuple[Finding, ...]:
-        return (Finding(kind="c2pa", status="absent"),)
+        if b"CreatorTool" not in data:
+            return (Finding(kind="c2pa", status="absent"),)
+        detail = {"credential_state": "valid", "signer": self.signer, "own": True}
+        return (Finding(kind="c2pa", status="valid_untrusted", detail=detail),)
 
 
 @dataclass

@@ -62,6 +62,7 @@ def _look(settings: "Settings") -> Iterator[Finding]:
     yield _guarded("image store", lambda: _blobs(settings))
     yield from _models(settings)
     yield _guarded("certificate", lambda: _certificate(settings))
+    yield _guarded("trust lists", lambda: _trust(settings))
     yield _guarded("moderation networks", lambda: _networks(settings))
 
 
@@ -168,17 +169,34 @@ def _models(settings: "Settings") -> Iterator[Finding]:
 def _certificate(settings: "Settings") -> Finding:
     from datetime import UTC, datetime
 
-    from platemark.provenance.certificates import development_identity, operator_identity
+    from platemark.provenance.signing import credential_of, present_of
 
     now = datetime.now(UTC)
-    if settings.signing_certificate is not None and settings.signing_key is not None:
-        identity = operator_identity(settings.signing_certificate, settings.signing_key, now)
-        return Finding("certificate", "ok", identity.name)
-    if not (settings.data / "certificate").exists():
+    identity = present_of(settings, now)
+    if identity is None:
         return Finding(
             "certificate", "note", f"a development certificate will be made at the first start. {_UNTRUSTED}"
         )
-    return Finding("certificate", "note", f"{development_identity(settings.data, now).name}. {_UNTRUSTED}")
+    credential = credential_of(settings, identity)
+    credential.try_out()
+    days = (identity.ends - now).days
+    said = f"{identity.name}, until {identity.ends:%Y-%m-%d} ({days} days), signs"
+    if identity.development:
+        return Finding("certificate", "note", f"{said}. {_UNTRUSTED} A new one is made in time.")
+    if days <= settings.signing_warn_days:
+        return Finding("certificate", "note", f"{said}. Renew it and restart: nothing is sealed afterwards.")
+    return Finding("certificate", "ok", said)
+
+
+def _trust(settings: "Settings") -> Finding:
+    from platemark.provenance.signing import operator_lists
+    from platemark.trust import missing_lists, public_lists
+
+    lists = (*public_lists(settings), *operator_lists(settings))
+    said = ", ".join(f"{one.name} of {one.dated}" if one.dated else one.name for one in lists)
+    if lacking := " ".join(missing_lists(settings)):
+        return Finding("trust lists", "note", f"{said or 'nobody is trusted'}. Get: platemark models pull {lacking}")
+    return Finding("trust lists", "ok" if lists else "note", said or "no signer is trusted: trust_lists is empty")
 
 
 def _networks(settings: "Settings") -> Finding:

@@ -9,6 +9,7 @@ import typer
 
 FAILED, MISUSED, UNFINISHED, INTERRUPTED = 1, 2, 3, 130
 DEBUG = "PLATEMARK_DEBUG"
+_ROUTE = re.compile(r" with POST /v1/\w+/(\w+)/appeal")
 _SECRET = re.compile(r"pm_[0-9a-f]{64}")
 
 
@@ -39,7 +40,7 @@ def explained(error: Exception) -> tuple[int, list[str]]:
             return error.exit_code, [_line(error.format_message()), "hint: add --help to see what is accepted"]
         case PlatemarkError():
             code = MISUSED if isinstance(error, Misconfigured) else FAILED
-            return code, [_line(error.detail), *_details(error)]
+            return code, [_line(without_route(error.detail)), *_details(error)]
         case ModuleNotFoundError() if not (error.name or "").startswith("platemark"):
             return MISUSED, [
                 _line(f"this needs the package {error.name}, which is not installed."),
@@ -53,6 +54,19 @@ def explained(error: Exception) -> tuple[int, list[str]]:
             return FAILED, [_line(f"unexpected: {what}"), f"hint: {DEBUG}=1 shows where it happened; please report it"]
 
 
+def without_route(detail: str) -> str:
+    """What a server said without the address to appeal at, for which the command line has a command."""
+    return _ROUTE.sub("", detail)
+
+
+def appeal_hint(detail: str, generation: str | None) -> str | None:
+    """The command for an appeal, where a server's sentence offers one."""
+    route = _ROUTE.search(detail)
+    about = route.group(1) if route else generation
+    offered = about is not None and (route is not None or "or appeal" in detail)
+    return f'platemark reviews appeal {about} --statement "…"' if offered else None
+
+
 def _line(text: str) -> str:
     return f"platemark: error: {' '.join(text.split())}"
 
@@ -63,10 +77,12 @@ def _details(error: Exception) -> Iterator[str]:
     if not isinstance(error, PlatemarkError):
         return
     for field in error.errors:
-        yield f"{field.pointer}: {field.message}"
+        yield f"{field.pointer}: {field.message}" if field.pointer else field.message
     named = {"generation": error.generation, "request": error.request_id}
     known = [f"{name} {value}" for name, value in named.items() if value]
     if known:
         yield ", ".join(known)
+    if hint := appeal_hint(error.detail, error.generation):
+        yield f"hint: {hint}"
     if error.retry_after:
         yield f"hint: try again in {error.retry_after:.0f} s"

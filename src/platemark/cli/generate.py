@@ -53,6 +53,9 @@ def generate(
     ] = False,
     lora: Annotated[list[str] | None, typer.Option(help="LoRA as ID or ID:SCALE; repeat it for several.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="By the names of the field, such as euler_a.")] = None,
+    watermark: Annotated[
+        bool, typer.Option("--watermark", help="Mark every output invisibly at once, not only what is published.")
+    ] = False,
     variation: Annotated[
         float | None, typer.Option(min=0, max=1, help="How far pictures may move away from the one of --seed.")
     ] = None,
@@ -115,6 +118,7 @@ def generate(
         "controls": asked.controls(control, preprocess=not no_preprocess),
         "loras": asked.loras(lora),
         "scheduler": scheduler,
+        "watermark": "output" if watermark else None,
         "variation": variation,
         "clip_skip": clip_skip,
         "guidance_rescale": guidance_rescale,

@@ -70,6 +70,24 @@ def release(
         typer.echo(f"{done.id} is {done.state}")
 
 
+@app.command("erase-text")
+def erase_text(
+    hold: Annotated[str, typer.Argument(help="Id of the hold (hld_…).")],
+    json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Erase the note of a hold that has ended, for good."""
+    from platemark.cli import connect, output
+
+    with connect.client(url, data) as client:
+        done = client.holds.erase_text(hold)
+    if json:
+        output.document(done.model_dump(mode="json"))
+    else:
+        typer.echo(f"the note of {done.id} is erased")
+
+
 def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
     json: Json = False,

@@ -78,9 +78,13 @@ def disable(person: Who, json: Json = False, url: Url = None, data: Data = None)
 
 
 def _id(found: "list[PersonResource]", named: str) -> str:
-    """The id of the person of that name; what is nobody's name is taken for an id."""
+    """The id of the person of that name, or the id itself. Raises NotFound for what is neither."""
+    from platemark.core.errors import NotFound
+
     same = [one for one in found if one.name.casefold() == named.casefold()]
     at_work = [one for one in same if one.disabled_at is None]
+    if not same and not named.startswith("per_"):
+        raise NotFound(f"Nobody is called {named!r} here. `platemark people list` says who works in the project.")
     return (at_work or same)[0].id if same else named
 
 

@@ -1,5 +1,6 @@
 """A progress bar on standard error, with a preview of the picture where the terminal can show one."""
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,24 @@ def shown(fetch: Fetch, *, quiet: bool = False) -> Generator["Callable[[Progress
         return
     with Painter(console, fetch) as painter:
         yield painter.tell
+
+
+@contextmanager
+def counted(total: int, what: str, *, shown: bool) -> Generator[Callable[[], object]]:
+    """What to call after each of `total` things; draws a bar where it is `shown`.
+
+    Lines for a pipe stay lines for a pipe; those on the same terminal are printed above the bar.
+    """
+    if not shown:
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    screen, shared = output.console(stderr=True), sys.stdout.isatty()
+    with Progress(*columns, console=screen, transient=True, redirect_stdout=shared) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
 
 
 class Painter:

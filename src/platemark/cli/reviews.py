@@ -1,5 +1,6 @@
 """`platemark reviews`: cases that wait for a person."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +25,8 @@ Action = Literal[
 ]
 Letting = Literal["not_now", "unsure", "conflict_of_interest", "distress", "other"]
 Desk = Literal["general", "policy", "legal", "child_safety"]
+# As many as the server gives at once.
+_PAGE = 100
 app = typer.Typer(no_args_is_help=True, help="Reviews: look, claim, decide, appeal.")
 Case = Annotated[str, typer.Argument(help="Id of the review (rev_…).")]
 
@@ -33,7 +36,7 @@ def listing(
     code: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
     audience: Annotated[str | None, typer.Option(help="Only this audience.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also those that have ended, newest first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -42,14 +45,15 @@ def listing(
     from platemark.cli import connect, output
 
     wanted: dict[str, Any] = {"reason_code": code, "audience": audience, "order": "newest" if every else "queue"}
+    filters = {name: value for name, value in wanted.items() if value}
     with connect.client(url, data) as client:
-        page = client.reviews.list(limit=limit, **{name: value for name, value in wanted.items() if value})
+        found = list(islice(client.reviews.queue(limit=min(limit, _PAGE), **filters), limit))
     if json:
-        output.document([one.model_dump(mode="json") for one in page])
+        output.document([one.model_dump(mode="json") for one in found])
         return
     rows = [
         (one.id, one.kind, one.state, one.reason_code, one.level, f"{one.due_at:%Y-%m-%d %H:%M}", one.claimed_by)
-        for one in page
+        for one in found
     ]
     output.table(["REVIEW", "KIND", "STATE", "CODE", "LEVEL", "DUE (UTC)", "HELD BY"], rows, empty="nothing waits")
 
@@ -83,6 +87,19 @@ def claim(
         output.note("nothing waits that you may decide")
     else:
         _print(found, json)
+
+
+@app.command("erase-notes")
+def erase_notes(review: Case, json: Json = False, url: Url = None, data: Data = None) -> None:
+    """Erase what people wrote at a review, for good."""
+    from platemark.cli import connect, output
+
+    with connect.client(url, data) as client:
+        done = client.reviews.erase_notes(review)
+    if json:
+        output.document(done.model_dump(mode="json"))
+    else:
+        typer.echo(f"erased: {done.erased} of {done.review}")
 
 
 @app.command()
@@ -136,6 +153,10 @@ def undo(review: Case, json: Json = False, url: Url = None, data: Data = None) -
 def appeal(
     of: Annotated[str, typer.Argument(help="A rejection (rev_…), a refused request (gen_…) or an image (img_…).")],
     statement: Annotated[str | None, typer.Option(help="Why it was wrong.")] = None,
+    refusal: Annotated[
+        str | None,
+        typer.Option("--of", help="Which refusal of it: a publication (pub_…) or verdict (vdt_…). [default: newest]"),
+    ] = None,
     json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -144,7 +165,7 @@ def appeal(
     from platemark.cli import connect, output
 
     with connect.client(url, data) as client:
-        filed = client.reviews.appeal(of, statement)
+        filed = client.reviews.appeal(of, statement, of=refusal)
     if json:
         output.document(filed.model_dump(mode="json"))
     else:

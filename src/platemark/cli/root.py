@@ -9,6 +9,7 @@ import typer
 from platemark.cli import (
     audit,
     delete,
+    detector,
     doctor,
     generate,
     hash_lists,
@@ -19,9 +20,11 @@ from platemark.cli import (
     people,
     policy,
     projects,
+    provenance,
     providers,
     publish,
     record,
+    reinspect,
     report,
     reviews,
     serve,
@@ -49,6 +52,7 @@ app.command()(publish.publish)
 app.command()(publish.withdraw)
 app.command()(delete.delete)
 app.command()(verify.verify)
+app.command()(reinspect.reinspect)
 app.command()(moderate.moderate)
 app.add_typer(report.app, name="report")
 app.add_typer(reviews.app, name="reviews")
@@ -59,10 +63,12 @@ app.add_typer(people.app, name="people")
 app.add_typer(hash_lists.app, name="hash-lists")
 app.add_typer(projects.app, name="projects")
 app.add_typer(policy.app, name="policy")
+app.add_typer(detector.app, name="detector")
 app.add_typer(holds.app, name="holds")
 app.add_typer(takedowns.app, name="takedowns")
 app.command()(holds.purge)
 app.add_typer(audit.app, name="audit")
+app.add_typer(provenance.app, name="provenance")
 app.command()(doctor.doctor)
 app.command()(simulate.simulate)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platemark.cli import people_story as people
+from platemark.cli.faults import appeal_hint, without_route
 from platemark.cli.people_story import BETWEEN, Row, as_map, when, words
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ def without_images(record: Mapping[str, Any]) -> "Table":
     """The record of a generation that has no image."""
     generation = as_map(record.get("generation"))
     error = as_map(generation.get("error"))
+    detail = str(error.get("detail") or "")
     rows = [
         ("generation", str(generation.get("id"))),
-        ("status", words(generation.get("status"), error.get("detail"))),
+        ("status", words(generation.get("status"), without_route(detail) or None)),
     ]
+    if hint := appeal_hint(detail, str(generation.get("id"))):
+        rows.append(("to appeal", hint))
     told = (*_request(record), *_checks(record), *people.rows(record), *_cost(record))
     return grid([*rows, *told, *_chain(record.get("chain"))])
 

@@ -107,6 +107,15 @@ def reject(
         _tell(client.takedowns.reject(notice, reason), json)
 
 
+@app.command("erase-text")
+def erase_text(notice: Id, json: Json = False, url: Url = None, data: Data = None) -> None:
+    """Erase what the claimant of a decided notice wrote, for good."""
+    from platemark.cli import connect
+
+    with connect.client(url, data) as client:
+        _tell(client.takedowns.erase_text(notice), json)
+
+
 def _tell(notice: "TakedownResource", json: bool) -> None:
     from platemark.cli import output
 

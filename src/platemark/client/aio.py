@@ -17,11 +17,14 @@ from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
 from platemark.client.hash_lists import AsyncHashLists
+from platemark.client.inspections import AsyncInspections
+from platemark.client.inspections import analyze as analyze_steps
 from platemark.client.keeping import AsyncHolds, AsyncRetention, AsyncTakedowns
 from platemark.client.nouns import Page, route
 from platemark.client.people import AsyncPeople
 from platemark.client.pictures import Picture
 from platemark.client.policies import AsyncPolicies
+from platemark.client.provenance import AsyncProvenance
 from platemark.client.publications import AsyncPublications
 from platemark.client.retry import PATIENT, Retry
 from platemark.client.reviews import AsyncReviews
@@ -75,6 +78,8 @@ class AsyncClient:
         self.reviews = AsyncReviews(self._link)
         self.hash_lists = AsyncHashLists(self._link)
         self.publications = AsyncPublications(self._link)
+        self.provenance = AsyncProvenance(self._link)
+        self.inspections = AsyncInspections(self._link)
         self.projects = AsyncProjects(self._link)
         self.policies = AsyncPolicies(self._link)
         self.audit = AsyncAudit(self._link)
@@ -193,6 +198,18 @@ class AsyncClient:
         """
         return await self._link.run(reports.moderation(self._link.server, by, since, until))
 
+    async def analyze(
+        self,
+        image: Picture,
+        *,
+        retain: bool = True,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> InspectionResource:
+        """Is it likely AI-made, is it ours, who signed it: evidence, verdict, confidence; see `Client.analyze`."""
+        steps = analyze_steps(self._link.server, image, retain=retain, only=only, without=without)
+        return await self._link.run(steps)
+
     async def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""
         return await self._link.run(nouns.get(self._link.server, InspectionResource, route("inspections", inspection)))
@@ -247,7 +264,7 @@ class AsyncGeneration(GenerationView):
     ) -> Self:
         """Wait for the end as `AsyncClient.generate` does; with `through_review`, also for a reviewing person."""
         waiting = Waiting(timeout, on_progress, through_review)
-        self.resource = await self._link.run(generate.settle(self._link.server, self.resource, waiting))
+        self.resource = await self._link.run(generate.wait(self._link.server, self.resource, waiting))
         return self
 
     async def refresh(self) -> Self:

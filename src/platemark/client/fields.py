@@ -61,7 +61,7 @@ class Fields(TypedDict, total=False):
     tags: Mapping[str, str]
     on_unsupported: Literal["error", "drop"]
     output_format: Literal["png", "jpeg", "webp"]
-    watermark: bool | None
+    watermark: Literal[True, False, "output", "publication"] | None
 
 
 class Filters(TypedDict, total=False):

@@ -69,6 +69,13 @@ def generate(
     return (yield from settle(server, generation, waiting))
 
 
+def wait(server: Server, generation: GenerationResource, waiting: Waiting) -> Steps[GenerationResource]:
+    """As `settle`, for one that was read some time ago: an appeal, or a retry, may have let it go on since."""
+    if waiting.over(generation) and generation.status != "succeeded":
+        generation = yield from get(server, GenerationResource, route("generations", generation.id))
+    return (yield from settle(server, generation, waiting))
+
+
 def settle(server: Server, generation: GenerationResource, waiting: Waiting) -> Steps[GenerationResource]:
     """The generation once it has ended well, or is held for a person.
 

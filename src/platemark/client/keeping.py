@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from platemark.client import nouns
 from platemark.client.drive import Async, Blocking
@@ -12,7 +12,10 @@ from platemark.client.nouns import Page
 from platemark.client.wire import Server
 from platemark.core.hold import HoldReason
 from platemark.core.keeping import HoldResource, PurgeResource, RetentionResource, TakedownResource
+from platemark.core.resource import Resource
 from platemark.core.takedown import TakedownKind
+
+R = TypeVar("R", bound=Resource)
 
 
 def _given(**fields: Any) -> dict[str, Any]:
@@ -44,6 +47,10 @@ def _takedowns(server: Server, state: Sequence[str], cursor: str | None) -> Step
 def _decide(server: Server, notice: str, verb: str, body: dict[str, Any] | None = None) -> Steps[TakedownResource]:
     repeatable = verb == "act"
     return nouns.act(server, TakedownResource, nouns.route("takedowns", notice, verb), body, repeatable=repeatable)
+
+
+def _erase(server: Server, kind: type[R], noun: str, id: str) -> Steps[R]:
+    return nouns.delete(server, kind, nouns.route(noun, id, "text"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,10 @@ class Holds:
         """End a hold before its time."""
         return self._link.run(_release(self._link.server, hold))
 
+    def erase_text(self, hold: str) -> HoldResource:
+        """Erase the note of a hold that has ended, for good."""
+        return self._link.run(_erase(self._link.server, HoldResource, "holds", hold))
+
 
 @dataclass(frozen=True, slots=True)
 class AsyncHolds:
@@ -110,6 +121,10 @@ class AsyncHolds:
     async def release(self, hold: str) -> HoldResource:
         """End a hold before its time."""
         return await self._link.run(_release(self._link.server, hold))
+
+    async def erase_text(self, hold: str) -> HoldResource:
+        """Erase the note of a hold that has ended, for good."""
+        return await self._link.run(_erase(self._link.server, HoldResource, "holds", hold))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +174,10 @@ class Takedowns:
         """Note that the claimant took the notice back."""
         return self._link.run(_decide(self._link.server, takedown, "withdraw"))
 
+    def erase_text(self, takedown: str) -> TakedownResource:
+        """Erase what the claimant of a decided notice wrote, for good."""
+        return self._link.run(_erase(self._link.server, TakedownResource, "takedowns", takedown))
+
 
 @dataclass(frozen=True, slots=True)
 class AsyncTakedowns:
@@ -206,6 +225,10 @@ class AsyncTakedowns:
     async def withdraw(self, takedown: str) -> TakedownResource:
         """Note that the claimant took the notice back."""
         return await self._link.run(_decide(self._link.server, takedown, "withdraw"))
+
+    async def erase_text(self, takedown: str) -> TakedownResource:
+        """Erase what the claimant of a decided notice wrote, for good."""
+        return await self._link.run(_erase(self._link.server, TakedownResource, "takedowns", takedown))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,19 @@ def read_image(server: Server, image: ImageResource) -> Steps[bytes]:
     return data
 
 
-def export(server: Server, path: Path | str, *, overwrite: bool) -> Steps[Path]:
-    """Write the project's audit chain to a file, whole or not at all."""
+def export(
+    server: Server,
+    path: Path | str,
+    *,
+    overwrite: bool,
+    route: str = "/v1/audit",
+    query: Mapping[str, str] | None = None,
+    accept: str = "application/x-ndjson",
+) -> Steps[Path]:
+    """Write an export, the project's audit chain by default, to a file, whole or not at all."""
     target = yield from do(Path(path).expanduser)
     yield from do(partial(files.refuse_taken, target, overwrite))
-    call = Call("GET", "/v1/audit", headers={"Accept": "application/x-ndjson"}, repeatable=True, stream=True)
+    call = Call("GET", route, params=dict(query or {}), headers={"Accept": accept}, repeatable=True, stream=True)
     response = yield from perform(server, call)
     with (yield from do(partial(files.WholeFile, target, overwrite=overwrite))) as file:
         try:

@@ -1,6 +1,6 @@
 """Reviews: cases that wait for a person, and appeals. The blocking class has its async twin below it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
@@ -17,6 +17,7 @@ from platemark.core.desk import (
     AppealResource,
     ContextResource,
     DeskReportResource,
+    ErasedResource,
     QueueResource,
     ReviewResource,
     StatementResource,
@@ -88,9 +89,10 @@ def _reveal(server: Server, review: str, image: str | None) -> Steps[bytes]:
     return (yield from perform(server, call)).content
 
 
-def _appeal(server: Server, id: str, statement: str | None) -> Steps[AppealResource]:
+def _appeal(server: Server, id: str, statement: str | None, of: str | None) -> Steps[AppealResource]:
     path = route(_NOUNS.get(id[:3], "reviews"), id, "appeal")
-    return nouns.act(server, AppealResource, path, {"statement": statement} if statement else {})
+    said = {"statement": statement, "of": of}
+    return nouns.act(server, AppealResource, path, {name: value for name, value in said.items() if value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,20 @@ class Reviews:
     _link: Blocking
 
     def list(self, **wanted: Unpack[ReviewFilters]) -> Page[ReviewResource]:
-        """Open cases, riskiest first, then what is due first; `order="newest"` pages through all of them."""
+        """A page of open cases, riskiest first, then what is due first; `order="newest"`: of all of them."""
         return self._link.run(_list(self._link.server, wanted))
+
+    def queue(self, **wanted: Unpack[ReviewFilters]) -> Iterator[ReviewResource]:
+        """Every case that `list` has pages of, read as it is asked for; `limit` is that of a page.
+
+        >>> late = [case for case in client.reviews.queue(limit=100) if case.breached_at]
+        """
+        while True:
+            page = self.list(**wanted)
+            yield from page
+            if page.next_cursor is None:
+                return
+            wanted["cursor"] = page.next_cursor
 
     def get(self, review: str) -> ContextResource:
         """Everything that is known about a case."""
@@ -143,9 +157,16 @@ class Reviews:
         """The picture itself, for who holds the case. It is written down."""
         return self._link.run(_reveal(self._link.server, review, image))
 
-    def appeal(self, id: str, statement: str | None = None) -> AppealResource:
-        """Ask that a rejection (`rev_…`), a refused request (`gen_…`) or a blocked image (`img_…`) be seen again."""
-        return self._link.run(_appeal(self._link.server, id, statement))
+    def appeal(self, id: str, statement: str | None = None, *, of: str | None = None) -> AppealResource:
+        """Ask that a rejection (`rev_…`), a refused request (`gen_…`) or a blocked image (`img_…`) be seen again.
+
+        `of`: which refusal of it, by its publication (`pub_…`) or verdict (`vdt_…`); the newest when absent.
+        """
+        return self._link.run(_appeal(self._link.server, id, statement, of))
+
+    def erase_notes(self, review: str) -> ErasedResource:
+        """Erase what people wrote at a case, for good; the chain keeps digests that say nothing any more."""
+        return self._link.run(nouns.delete(self._link.server, ErasedResource, route("reviews", review, "notes")))
 
     def statement(self, review: str) -> StatementResource:
         """The reasons for a restriction, without personal data."""
@@ -171,8 +192,21 @@ class AsyncReviews:
     _link: Async
 
     async def list(self, **wanted: Unpack[ReviewFilters]) -> Page[ReviewResource]:
-        """Open cases, riskiest first, then what is due first; `order="newest"` pages through all of them."""
+        """A page of open cases, riskiest first, then what is due first; `order="newest"`: of all of them."""
         return await self._link.run(_list(self._link.server, wanted))
+
+    async def queue(self, **wanted: Unpack[ReviewFilters]) -> AsyncIterator[ReviewResource]:
+        """Every case that `list` has pages of, read as it is asked for; `limit` is that of a page.
+
+        >>> late = [case async for case in client.reviews.queue(limit=100) if case.breached_at]
+        """
+        while True:
+            page = await self.list(**wanted)
+            for case in page:
+                yield case
+            if page.next_cursor is None:
+                return
+            wanted["cursor"] = page.next_cursor
 
     async def get(self, review: str) -> ContextResource:
         """Everything that is known about a case."""
@@ -210,9 +244,16 @@ class AsyncReviews:
         """The picture itself, for who holds the case. It is written down."""
         return await self._link.run(_reveal(self._link.server, review, image))
 
-    async def appeal(self, id: str, statement: str | None = None) -> AppealResource:
-        """Ask that a rejection (`rev_…`), a refused request (`gen_…`) or a blocked image (`img_…`) be seen again."""
-        return await self._link.run(_appeal(self._link.server, id, statement))
+    async def appeal(self, id: str, statement: str | None = None, *, of: str | None = None) -> AppealResource:
+        """Ask that a rejection (`rev_…`), a refused request (`gen_…`) or a blocked image (`img_…`) be seen again.
+
+        `of`: which refusal of it, by its publication (`pub_…`) or verdict (`vdt_…`); the newest when absent.
+        """
+        return await self._link.run(_appeal(self._link.server, id, statement, of))
+
+    async def erase_notes(self, review: str) -> ErasedResource:
+        """Erase what people wrote at a case, for good; the chain keeps digests that say nothing any more."""
+        return await self._link.run(nouns.delete(self._link.server, ErasedResource, route("reviews", review, "notes")))
 
     async def statement(self, review: str) -> StatementResource:
         """The reasons for a restriction, without personal data."""

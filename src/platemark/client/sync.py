@@ -17,11 +17,14 @@ from platemark.client.events import Event
 from platemark.client.fields import Fields, Filters, ImageFilters, filters
 from platemark.client.generate import Waiting
 from platemark.client.hash_lists import HashLists
+from platemark.client.inspections import Inspections
+from platemark.client.inspections import analyze as analyze_steps
 from platemark.client.keeping import Holds, Retention, Takedowns
 from platemark.client.nouns import Page, route
 from platemark.client.people import People
 from platemark.client.pictures import Picture
 from platemark.client.policies import Policies
+from platemark.client.provenance import Provenance
 from platemark.client.publications import Publications
 from platemark.client.retry import PATIENT, Retry
 from platemark.client.reviews import Reviews
@@ -77,6 +80,8 @@ class Client:
         self.reviews = Reviews(self._link)
         self.hash_lists = HashLists(self._link)
         self.publications = Publications(self._link)
+        self.provenance = Provenance(self._link)
+        self.inspections = Inspections(self._link)
         self.projects = Projects(self._link)
         self.policies = Policies(self._link)
         self.audit = Audit(self._link)
@@ -215,6 +220,25 @@ class Client:
         """
         return self._link.run(reports.moderation(self._link.server, by, since, until))
 
+    def analyze(
+        self,
+        image: Picture,
+        *,
+        retain: bool = True,
+        only: Sequence[str] = (),
+        without: Sequence[str] = (),
+    ) -> InspectionResource:
+        """Is it likely AI-made, is it ours, who signed it: evidence, verdict, confidence. The file is never kept.
+
+        >>> found = client.analyze("harbour.jpg")
+        >>> print(found.verdict, found.tier, found.confidence["p_ai"])
+
+        A verdict is an input to a decision, not proof. With `retain=False` not even the answer is kept. `only` and
+        `without` name kinds of findings, or detectors. Raises InvalidImage, TooLarge, RateLimited.
+        """
+        steps = analyze_steps(self._link.server, image, retain=retain, only=only, without=without)
+        return self._link.run(steps)
+
     def inspection(self, inspection: str) -> InspectionResource:
         """What was read from an image: evidence, verdict, confidence."""
         return self._link.run(nouns.get(self._link.server, InspectionResource, route("inspections", inspection)))
@@ -262,7 +286,7 @@ class Generation(GenerationView):
     ) -> Self:
         """Wait for the end as `Client.generate` does; with `through_review`, also for a reviewing person."""
         waiting = Waiting(timeout, on_progress, through_review)
-        self.resource = self._link.run(generate.settle(self._link.server, self.resource, waiting))
+        self.resource = self._link.run(generate.wait(self._link.server, self.resource, waiting))
         return self
 
     def refresh(self) -> Self:

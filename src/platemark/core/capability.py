@@ -13,11 +13,11 @@ Check = Callable[[GenerationRequest, Capabilities], str | None]
 # Fields that say nothing to a model: how the answer comes, who asks, and what to do with what cannot be honoured.
 FREE = frozenset(
     {"prompt", "model", "lane", "user", "role", "audience", "tags", "on_unsupported", "response_format"}
-    | {"output_format"}
+    | {"output_format", "watermark"}
 )
 # Fields that may be dropped on request: the picture is still what the prompt says.
 _DROPPABLE = frozenset(
-    {"negative_prompt", "scheduler", "seed", "controls", "loras", "watermark", "strength", "mask", "variation"}
+    {"negative_prompt", "scheduler", "seed", "controls", "loras", "strength", "mask", "variation"}
     | {"mask_grow", "mask_feather", "clip_skip", "guidance_rescale", "vae", "reproducible"}
 )
 
@@ -215,10 +215,6 @@ def _mask_edge(name: str) -> Check:
     return complain
 
 
-def _watermark(request: GenerationRequest, can: Capabilities) -> str | None:
-    return "is served without a pixel watermark so far" if request.watermark else None
-
-
 _NEEDS = {
     "image_to_image": ("image",),
     "inpaint": ("image", "mask"),
@@ -249,5 +245,4 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("guidance_rescale", _flag("guidance_rescale", "guidance_rescale")),
     ("vae", _vae),
     ("reproducible", _flag("reproducible", "reproducible")),
-    ("watermark", _watermark),
 )

@@ -40,6 +40,8 @@ PlatemarkError
 │       └── EngineCrashed          the engine's process died under the attempt
 ├── GenerationCanceled        409  the caller asked for it
 ├── GenerationExpired         409  not started by its deadline
+├── DeliveryFailed            502  a target did not take a release, and will not
+│   └── DeliveryUnavailable        worth another try
 ├── SealFailed                500  the credential could not be made or did not read back
 ├── AuditBroken               500  the chain does not verify
 └── Misconfigured             500  a setting, file or key that the operator must mend
@@ -246,6 +248,14 @@ class GenerationCanceled(PlatemarkError):
 
 class GenerationExpired(PlatemarkError):
     code, status, title, retryable = "expired", 409, "The generation was not started in time", True
+
+
+class DeliveryFailed(PlatemarkError):
+    code, status, title = "delivery_failed", 502, "The target did not take the release"
+
+
+class DeliveryUnavailable(DeliveryFailed):
+    code, title, retryable = "delivery_unavailable", "The target does not answer", True
 
 
 class SealFailed(PlatemarkError):

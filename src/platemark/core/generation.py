@@ -7,7 +7,7 @@ from platemark.core.errors import Conflict
 from platemark.core.model import Operation, OutputFormat
 from platemark.core.money import Cost
 from platemark.core.project import Profile
-from platemark.core.request import Lane, ResponseFormat
+from platemark.core.request import Lane, ResponseFormat, WatermarkMoment
 
 GenerationStatus = Literal["queued", "held", "running", "succeeded", "failed", "blocked", "canceled", "expired"]
 HopState = Literal["chosen", "waiting", "left", "skipped"]
@@ -153,6 +153,8 @@ class Generation(Noun):
     dropped: tuple[str, ...] = ()
     response_format: ResponseFormat = "url"
     output_format: OutputFormat = "png"
+    # Whether each output is marked, or only what is published.
+    watermark: WatermarkMoment = "publication"
     created_at: Timestamp
     started_at: Timestamp | None = None
     finished_at: Timestamp | None = None

@@ -31,6 +31,10 @@ Prefix = Literal[
     "tdn",
     "tdi",
     "upl",
+    "rnd",
+    "dlv",
+    "reg",
+    "wmk",
 ]
 PREFIXES: frozenset[str] = frozenset(get_args(Prefix))
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{32}")

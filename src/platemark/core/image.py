@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from platemark.core.base import Noun, Timestamp
+from platemark.core.base import JsonObject, Noun, Timestamp
+from platemark.core.disclosure import AiDisclosure
 
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 MEDIA_TYPES: dict[str, MediaType] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -72,7 +73,12 @@ class Image(Noun):
 
 
 class Publication(Noun):
-    """One release of an image to an audience. `verdict`: what was ruled before it; None while nobody asked for it."""
+    """One release of an image to an audience. `verdict`: what was ruled before it; None while nobody asked for it.
+
+    A draft with `next_at` was let through, and its files are made then; `error` says why they were not at the last try.
+    `purged_at`: when the time was over for which a withdrawn picture is kept.
+    `wanted`: renditions besides the picture itself (`core.rendition.Wanted`); `targets`: where the files go.
+    """
 
     project: str
     image: str
@@ -81,12 +87,26 @@ class Publication(Noun):
     verdict: str | None = None
     created_at: Timestamp
     changed_at: Timestamp
+    disclosure: AiDisclosure = "none"
+    label_text: str | None = None
+    alt_text: str | None = None
+    wanted: tuple[JsonObject, ...] = ()
+    targets: tuple[str, ...] = ()
+    attempts: int = 0
+    error: JsonObject | None = None
+    next_at: Timestamp | None = None
+    published_at: Timestamp | None = None
+    purged_at: Timestamp | None = None
 
 
 class Fingerprint(Noun):
-    """The registry's entry for an image (`id` is the image's). `pdq` is 64 hexadecimal digits, `quality` 0 to 100."""
+    """How an image (`id` is the image's) looks. `pdq` is 64 hexadecimal digits, `quality` 0 to 100.
+
+    `core`: the hash of its middle, by which parts of it are known again (`imaging.parts`); only of what was made here.
+    """
 
     project: str
     sha256: str
     pdq: str
     quality: int
+    core: str | None = None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from platemark.core.hours import WorkingHours
+
 # By reason code, by `audience:NAME`, or `default`: how soon a person has to have decided.
 REVIEW_SLA: Mapping[str, timedelta] = MappingProxyType(
     {
@@ -21,10 +23,13 @@ REVIEW_SLA: Mapping[str, timedelta] = MappingProxyType(
 class ReviewLimits:
     """Numbers of the review queue. `sample`: the share of decisions that a second person looks at blindly.
 
+    `hours`: when people are there, for what can wait until then; None: round the clock.
+
     `reveals_per_hour` and `reveals_per_shift`: severe pictures that one person may unveil; then comes a `pause`.
     """
 
     sla: Mapping[str, timedelta] = field(default_factory=lambda: REVIEW_SLA)
+    hours: WorkingHours | None = None
     lease: timedelta = timedelta(minutes=10)
     undo: timedelta = timedelta(seconds=60)
     sample: float = 0.05
@@ -40,6 +45,8 @@ class Retention:
 
     rejected: timedelta | None = timedelta(days=30)
     drafts: timedelta | None = None
+    published: timedelta | None = None
+    withdrawn: timedelta | None = None
     responses: timedelta | None = None
     texts: timedelta | None = None
     reveals: timedelta | None = timedelta(days=365)
@@ -69,6 +76,10 @@ class Limits:
     pdq_max_distance: int = 31
     pdq_min_quality: int = 50
     upload_expires_after: timedelta = timedelta(hours=24)
+    max_release_attempts: int = 8
+    max_delivery_attempts: int = 12
+    delivery_base_seconds: float = 5.0
+    delivery_cap_seconds: float = 3600.0
     retention: Retention = field(default_factory=Retention)
     reviews: ReviewLimits = field(default_factory=ReviewLimits)
     strikes: int = 5

@@ -51,6 +51,8 @@ REASON_CODES: tuple[str, ...] = (
     "MODERATION_UNAVAILABLE",
     "PROFILE_OFF",
 )
+# A picture that is refused for one of these before publication is closed for everybody, not for this audience alone.
+CLOSING_CODES: frozenset[str] = frozenset({"MINOR_SAFETY", "KNOWN_HASH_MATCH", "NCII"})
 # The category of a signal from a detector that looked and found nothing.
 NOTHING_FOUND = "none"
 STATE_OF: dict[Ruled, ModerationState] = {
@@ -122,3 +124,10 @@ class Verdict(Noun):
     model: str | None = None
     shadow: JsonObject | None = None
     created_at: Timestamp
+
+
+def refuses(ruled: Verdict) -> bool:
+    """Whether it stands in the way: a block, or what a person rejected, that nobody has undone."""
+    if ruled.review_status in ("approved", "overturned"):
+        return False
+    return ruled.decision == "block" or ruled.review_status in ("rejected", "sent_back", "upheld", "appealed")

@@ -15,7 +15,7 @@ from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.health import Health
 from platemark.core.ids import Prefix
-from platemark.core.inspection import Finding
+from platemark.core.inspection import Finding, FindingKind, Inspected
 from platemark.core.limits import Limits
 from platemark.core.model import Model
 from platemark.core.moderation import Ruling, Signal, Stage
@@ -66,7 +66,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[N]):
-    """Newest first. `next_cursor` is None on the last page."""
+    """Some rows of a list, in its order. `next_cursor` is None on the last page."""
 
     data: tuple[N, ...]
     next_cursor: str | None
@@ -110,6 +110,10 @@ class Reading(Protocol):
 
     async def page(self, kind: type[N], query: Query) -> Page[N]:
         """One page, newest id first. Raises InvalidRequest for a cursor that is not ours."""
+        ...
+
+    async def page_by(self, kind: type[N], field: str, query: Query) -> Page[N]:
+        """One page by a text field, the smallest first, and where that is equal by id. Raises as `page` does."""
         ...
 
     async def count_by(
@@ -296,6 +300,7 @@ class ImageDetector(Protocol):
 class Circumstances:
     """What a policy may look at besides signals. `project`: whose rules hold beside the installation's.
 
+    `inspection`: what was read from the picture, where there is one that was looked at.
     `now`: the moment of the ruling, filled in by `flows.policies.rule`; without it, rules that start later sleep.
     """
 
@@ -305,6 +310,7 @@ class Circumstances:
     project: str | None = None
     operation: str | None = None
     model: str | None = None
+    inspection: Inspected | None = None
     now: datetime | None = None
 
 
@@ -346,15 +352,38 @@ class Bundles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ingredient:
+    """A picture that another one was made from. Its own credential goes along where `data` carries one.
+
+    `parentOf`: what was opened and changed; there is one at most. `componentOf`: a part of the result. `inputTo`: what
+    a model was given besides. They are C2PA's words.
+    """
+
+    title: str
+    media_type: str
+    relationship: Literal["parentOf", "componentOf", "inputTo"]
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """What a credential says about an image. `digital_source_type` is an IPTC NewsCodes URI; `when` is ISO 8601."""
+    """What a credential says about an image. `digital_source_type` is an IPTC NewsCodes URI; `when` is ISO 8601.
+
+    `digital_source_type` is None where we do not know, as of uploads. `actions`: what was done, by C2PA's names without
+    `c2pa.`; those with a parent begin with `opened`. `soft_binding`: the mark in the pixels as (algorithm, value).
+    `label`: the visible label that goes with the picture.
+    """
 
     image: str
     title: str
-    digital_source_type: str
+    digital_source_type: str | None
     software: str
     model: str | None
     when: str
+    actions: tuple[str, ...] = ("created",)
+    ingredients: tuple[Ingredient, ...] = ()
+    soft_binding: tuple[str, str] | None = None
+    label: str | None = None
 
 
 class Provenance(Protocol):
@@ -376,7 +405,8 @@ class Provenance(Protocol):
 class Mark:
     """What was read of our own watermark. `number`: 0 to 2^40 - 1, only where its checksum holds.
 
-    `strength`: mean correlation, 0 to 1; `threshold`: from which on a mark is taken to be there.
+    `strength`: how well the picture agrees with the nearest possible mark, 0 to 1; `threshold`: from which on one is
+    taken to be there.
     """
 
     status: Literal["absent", "present", "crc_failed"]
@@ -390,11 +420,15 @@ class Watermark(Protocol):
 
     @property
     def version(self) -> str: ...
+    @property
+    def key(self) -> str:
+        """By what the key that marks is told from others; it says nothing of the key itself."""
+        ...
 
     async def mark(self, data: bytes, media_type: str, number: int) -> bytes:
         """The same picture with the number in it, encoded again in the same format without metadata.
 
-        Raises InvalidImage, SealFailed where the number does not read back.
+        Raises InvalidImage, SealFailed (code `watermark_not_carried`) where the number does not read back.
         """
         ...
 
@@ -403,16 +437,78 @@ class Watermark(Protocol):
         ...
 
 
+class Registry(Protocol):
+    """Finds entries of the registry by how they look. What it gives may be gone from the store by now: look it up."""
+
+    async def near(
+        self, hashes: Sequence[str], most: int, *, limit: int, project: str | None = None, generated: bool = False
+    ) -> Sequence[tuple[str, int]]:
+        """Ids of entries at most `most` bits from one of these PDQ hashes, best first, with the distance.
+
+        `project`: only of this one; `generated`: only of images that were made here.
+        """
+        ...
+
+    async def parts(
+        self, lows: Sequence[int], most: int, *, limit: int, project: str | None = None, generated: bool = False
+    ) -> Sequence[str]:
+        """Ids of entries whose middle may be what a part shows (64 bits each, `imaging.parts`), best first."""
+        ...
+
+    def drop(self, entries: Sequence[str]) -> None:
+        """Let entries that are gone match no more."""
+        ...
+
+
 class OriginDetector(Protocol):
-    """Says how likely a picture is AI-made. One that cannot look gives a finding `not_evaluated`; it does not raise."""
+    """Says how likely a picture is AI-made. One that cannot look gives a finding `not_evaluated`; it does not raise.
+
+    `kind` is that of its findings: `learned`, or `remote` where somebody else looks, who then sees the picture.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def kind(self) -> FindingKind: ...
 
     async def look(self, data: bytes, media_type: str, /) -> Finding:
-        """A finding of kind `learned`, or `remote` where somebody else looks."""
+        """What it says; what it measures stands in the finding's `detail` (see `Finding`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A release on its way to a target. `id` is the delivery's: the same at every try.
+
+    `files` are name and bytes, the picture itself first; none where it is withdrawn. `document` says everything else:
+    publication, image, audience, label_text, alt_text, and of each file name, sha256, media_type, width, height and
+    path, under which it is read from this server. `receipt`: what the target said when it took it.
+    """
+
+    id: str
+    publication: str
+    moment: datetime
+    document: Mapping[str, Any]
+    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    receipt: Mapping[str, Any] | None = None
+
+
+class Target(Protocol):
+    """Where released files go: a directory, a bucket, a webhook, a website. Doing it twice is doing it once."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+    async def deliver(self, parcel: Parcel) -> Mapping[str, Any]:
+        """The receipt. Raises DeliveryFailed, DeliveryUnavailable."""
+        ...
+
+    async def withdraw(self, parcel: Parcel) -> Mapping[str, Any]:
+        """Take the files out again, or tell whoever has them; what is gone is success. Raises as `deliver`."""
         ...
 
 
@@ -468,3 +564,7 @@ class Platform:
     # None: neither written nor looked for.
     watermark: Watermark | None = None
     origin_detectors: tuple[OriginDetector, ...] = ()
+    # None: the hashes are read anew for every search.
+    registry: Registry | None = None
+    # Where releases may be delivered, by name.
+    targets: Mapping[str, Target] = field(default_factory=dict[str, Target])

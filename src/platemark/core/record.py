@@ -158,5 +158,7 @@ class GenerationRecord(Part):
     moderation: tuple[JsonObject, ...]
     reviews: tuple[JsonObject, ...]
     images: tuple[Record, ...]
+    holds: tuple[JsonObject, ...] = ()
+    takedowns: tuple[JsonObject, ...] = ()
     usage: RecordUsage
     chain: RecordChain

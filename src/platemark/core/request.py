@@ -1,10 +1,10 @@
 """The body of `POST /v1/generate`: strict, all problems at once. A model's limits are checked in `capability`."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from platemark.core.model import Operation, OutputFormat
 
@@ -14,6 +14,7 @@ MAX_SEED = 2**32 - 1
 PART = "part:"
 Lane = Literal["interactive", "batch"]
 ResponseFormat = Literal["url", "b64_json"]
+WatermarkMoment = Literal["output", "publication"]
 # C0 and C1 controls but tab and newlines; then the characters that reorder or hide text (Unicode UAX #9).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
@@ -34,6 +35,13 @@ def _visible(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "must say what to draw")
     return text
+
+
+def _no_number(value: Any) -> Any:
+    # Python, and so pydantic's literals, take 1 for True.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise PydanticKnownError("bool_type")
+    return value
 
 
 CleanText = Annotated[str, AfterValidator(_clean)]
@@ -139,4 +147,19 @@ class GenerationRequest(StrictModel):
     ] = "error"
     response_format: ResponseFormat = "url"
     output_format: OutputFormat = "png"
-    watermark: bool | None = None
+    watermark: (
+        Annotated[
+            Literal[True, False, "output", "publication"],
+            BeforeValidator(_no_number),
+            Field(
+                description="Where the invisible watermark goes: true or `output` marks every output at once; false or "
+                "`publication`, as when absent, only what is published."
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def marked_at(self) -> WatermarkMoment:
+        """When the pictures are to be marked."""
+        return "output" if self.watermark in (True, "output") else "publication"

@@ -1,11 +1,12 @@
 """The shapes of the API's answers, shared by server and SDK. Clients ignore fields that they do not know."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from platemark.core import policy
 from platemark.core.base import JsonObject, Timestamp
+from platemark.core.inspection import SCHEMA
 from platemark.core.money import Cost
 
 T = TypeVar("T")
@@ -225,8 +226,105 @@ class ProviderResource(Resource):
     health: HealthResource | None = None
 
 
+class RenditionResource(Resource):
+    """One file of a release. `url` reads without a key for as long as it is published.
+
+    `watermark`: `on`, `off` (none is configured) or `not_carried` (the picture is too small or too flat for one).
+    """
+
+    name: str
+    url: str | None
+    sha256: str
+    size: int
+    media_type: str
+    width: int
+    height: int
+    watermark: str
+    credential_state: str
+    credential_signer: str | None
+
+
+class DeliveryResource(Resource):
+    """One release on its way to a target (`deliver`) or out of it (`withdraw`): `pending`, `delivered`, `failed`.
+
+    `receipt` is what the target said; `error` why the last try failed; `retry_at` when the next one is.
+    """
+
+    id: str
+    target: str
+    action: str
+    state: str
+    attempts: int
+    receipt: JsonObject | None
+    error: JsonObject | None
+    needs_attention: bool
+    retry_at: Timestamp | None
+    created_at: Timestamp
+    changed_at: Timestamp
+
+
+class VerifiedFile(Resource):
+    """One file of a published picture."""
+
+    name: str
+    url: str
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+
+
+class StatementResource(Resource):
+    """What anybody may know of a published picture. `credential_state`: as it read back when it was published.
+
+    `origin` is `generated` or `uploaded`; `watermark` `on`, `off` or `not_carried`.
+    """
+
+    id: str
+    object: str = "statement"
+    image: str
+    origin: str
+    digital_source_type: str | None
+    published_at: Timestamp
+    ai_disclosure: str
+    label_text: str | None
+    alt_text: str | None
+    credential_state: str
+    credential_signer: str | None
+    watermark: str
+    url: str
+    files: tuple[VerifiedFile, ...]
+    limits: tuple[str, ...]
+
+
+class LookupResource(Resource):
+    """Whether a file is a copy of a picture that was published here.
+
+    `match`: `file` (the very file), `watermark` (our mark is in it), `picture` (it looks the same), or null.
+    """
+
+    object: str = "lookup"
+    match: str | None
+    message: str
+    statement: StatementResource | None
+    limits: tuple[str, ...]
+
+
+class TargetResource(Resource):
+    """A place that releases may be delivered to."""
+
+    name: str
+    object: str = "target"
+    kind: str
+
+
 class PublicationResource(Resource):
-    """One release of an image to an audience. `url` reads without a key for as long as it is published."""
+    """One release of an image to an audience. `url` reads without a key for as long as it is published.
+
+    `ai_disclosure` is what the policy wants people to be told: `none`, `label` or `deepfake_label`; show `label_text`
+    beside the picture and give `alt_text` to screen readers. A draft with an `error` was let through, but its files
+    could not be made; that is tried again at `retry_at`. `verify_url` is the public page about it.
+    """
 
     id: str
     object: str = "publication"
@@ -236,6 +334,15 @@ class PublicationResource(Resource):
     audience: str | None
     verdict: str | None
     url: str | None
+    ai_disclosure: str = "none"
+    label_text: str | None = None
+    alt_text: str | None = None
+    renditions: tuple[RenditionResource, ...] = ()
+    deliveries: tuple[DeliveryResource, ...] = ()
+    error: JsonObject | None = None
+    retry_at: Timestamp | None = None
+    verify_url: str | None = None
+    published_at: Timestamp | None = None
     created_at: Timestamp
     changed_at: Timestamp
 
@@ -346,14 +453,22 @@ class EventResource(Resource):
 
 
 class InspectionResource(Resource):
-    """What was read from one image, and what that amounts to."""
+    """What was read from one image, and what that amounts to.
+
+    `policy_hint`: label, review or none; never to block. `confidence.p_ai`: 0 to 1, null where nothing supports a
+    number. Scores have two digits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True, validate_by_name=True)
 
     id: str
     object: str = "inspection"
+    schema_: Annotated[str, Field(alias="schema")] = SCHEMA
     image: str | None
     verdict: str
     tier: str
     confidence: JsonObject
+    policy_hint: str = "none"
     is_proof: bool = False
     evidence: tuple[JsonObject, ...]
     limits: tuple[str, ...]

@@ -22,7 +22,7 @@ SENTENCES: dict[str, str] = {
     "PII_IN_PROMPT": "This seems to hold personal data, such as an address or a number. Leave it out.",
     "IP_COPYRIGHT": "This seems to ask for a work that belongs to somebody else.",
     "IP_TRADEMARK": "This seems to ask for a brand that belongs to somebody else.",
-    "EVASION_SUSPECTED": "Part of this is written so that it cannot be checked. Write it plainly.",
+    "EVASION_SUSPECTED": "Part of this is written so that our checks miss it. Write it plainly.",
     "KNOWN_HASH_MATCH": "This picture matches one that may not be shown here.",
     "REPEAT_OFFENDER": "Too many of your last requests were refused. Wait before you try again.",
     "PROVIDER_UNSPECIFIED": "A moderation service objected without a reason that is known here.",

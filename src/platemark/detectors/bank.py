@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -42,8 +43,9 @@ class Bank:
     digest: str
 
 
+@cache
 def read_bank(folder: Path = EXAMPLES) -> Bank:
-    """Read every sheet. Blocks. Raises Misconfigured naming file, line and field."""
+    """Read every sheet, once a process. Blocks. Raises Misconfigured naming file, line and field."""
     pairs: list[tuple[str, str]] = []
     digest = hashlib.sha256()
     versions: list[str] = []

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -113,15 +114,23 @@ class Library(Part):
 
 def read_library(path: Path | None) -> Library:
     """The built-in books with the operator's file. Blocks. Raises Misconfigured naming file, line and field."""
-    paths = [BUILT_IN, *(BUILT_IN.with_name(f"lexicon-{language}.yaml") for language in LANGUAGES)]
-    books: list[Book] = []
-    versions: list[str] = []
-    for file in [*paths, *([path] if path else [])]:
-        book, version = _read(file, books)
+    books, version = _built_in()
+    if path is None:
+        return Library(built_in=books, own=None, version=version)
+    own, added = _read(path, books)
+    return Library(built_in=books, own=own, version=f"{version},{added}")
+
+
+@cache
+def _built_in() -> tuple[tuple[Book, ...], str]:
+    """The books and their version. They are part of the package: they are read once."""
+    english, version = _read(BUILT_IN, ())
+    books, versions = [english], [version]
+    for language in LANGUAGES:
+        book, version = _read(BUILT_IN.with_name(f"lexicon-{language}.yaml"), books)
         books.append(book)
-        versions.append(version if file in (BUILT_IN, path) else f"{file.stem.removeprefix('lexicon-')}-{version}")
-    built_in = tuple(books[: len(paths)])
-    return Library(built_in=built_in, own=books[-1] if path else None, version=",".join(versions))
+        versions.append(f"{language}-{version}")
+    return tuple(books), ",".join(versions)
 
 
 def _read(path: Path, before: Sequence[Book]) -> tuple[Book, str]:

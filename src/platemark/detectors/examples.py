@@ -54,21 +54,26 @@ class Neighbours:
     """The bank as vectors, one a row; `codes[i]` is the code of row `i`."""
 
     def __init__(self, rows: Vectors, codes: Sequence[str]) -> None:
-        self._rows = rows
-        labels = np.array(codes)
-        self._safe, self._violating = np.flatnonzero(labels == SAFE), np.flatnonzero(labels != SAFE)
-        self._places = {code: np.flatnonzero(labels == code) for code in sorted(set(codes) - {SAFE})}
+        # By code, safe ones last, so that each code is a slice and nothing has to be gathered for a look.
+        kinds = [*sorted(set(codes) - {SAFE}), SAFE]
+        self._order = np.array(sorted(range(len(codes)), key=lambda row: kinds.index(codes[row])), dtype=np.intp)
+        self._rows = np.ascontiguousarray(rows[self._order])
+        ends = np.cumsum([list(codes).count(kind) for kind in kinds]).tolist()
+        self._slices = {kind: slice(start, end) for kind, start, end in zip(kinds, [0, *ends], ends, strict=False)}
+        self._safe = self._slices.pop(SAFE)
 
     def margins(self, vector: Vectors) -> Iterator[tuple[str, float, int, float]]:
         """Category, margin, index of its nearest example and similarity to it, of every category."""
         # Not through BLAS, whose threads would spin for a product as small as this.
         near = np.einsum("ij,j->i", self._rows, vector)
         safe = _mean_of_most(near[self._safe])
-        whatever = _mean_of_most(near[self._violating])
-        for code, places in self._places.items():
-            best = int(places[near[places].argmax()])
+        whatever = _mean_of_most(near[: self._safe.start])
+        for code, places in self._slices.items():
+            ours = near[places]
+            best = int(ours.argmax())
             # Half of what speaks for this category, half of what speaks for any.
-            yield code, (_mean_of_most(near[places]) + whatever) / 2 - safe, best, float(near[best])
+            margin = (_mean_of_most(ours) + whatever) / 2 - safe
+            yield code, margin, int(self._order[places.start + best]), float(ours[best])
 
 
 class PromptExamples:
@@ -150,7 +155,7 @@ def score_of(margin: float) -> float:
 
 def _mean_of_most(near: Vectors) -> float:
     count = min(_NEIGHBOURS, len(near))
-    return float(np.partition(near, -count)[-count:].mean())
+    return float(np.add.reduce(np.partition(near, -count)[-count:])) / count
 
 
 def _evidence(field: str, found: _Found) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Text as a lexicon compares it: disguises off, and every character knows where in the original it stood. Pure."""
 
 import functools
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ _LONGEST_EXPANSION = 4
 # What stands for a letter inside a word: one reading, and a second one for the few that have two.
 _LEET = str.maketrans("0134578@$!|€+", "oieastbasiiet")
 _LEET_2 = str.maketrans("0134578@$!|€+", "oleastbasllet")
+_SIGNS = frozenset(map(chr, _LEET))
+_STRETCHED = re.compile(r"(.)\1\1", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ def fold(text: str) -> Folded:
 
 def unleet(word: str) -> tuple[str, ...]:
     """Readings of a word whose letters may be digits or signs; none for a word without letters or without those."""
-    if not any(char.isalpha() for char in word):
+    # Most words have none of them, and this is asked of every word.
+    if _SIGNS.isdisjoint(word) or not any(char.isalpha() for char in word):
         return ()
     return tuple(dict.fromkeys(read for read in (word.translate(_LEET), word.translate(_LEET_2)) if read != word))
 
@@ -64,4 +68,4 @@ def squeeze(word: str) -> str:
 
 def is_stretched(word: str) -> bool:
     """True when some letter stands three times or more in a row."""
-    return any(a == b == c for a, b, c in zip(word, word[1:], word[2:], strict=False))
+    return _STRETCHED.search(word) is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,15 @@ class Lexicon:
 
     def __init__(self, library: Library) -> None:
         self.version = library.version
-        self._library = library
+        # With the groups that their phrases are found under.
+        self._rules = tuple((rule, _TERMS + rule.id, _LIST + (rule.eased_by or "")) for rule in library.terms)
+        self._beside = library.together
         self._phrases = _index(library)
 
     @classmethod
     def load(cls, path: Path | None) -> "Lexicon":
         """Read the built-in file and the operator's, which may add. Raises Misconfigured naming line and field."""
-        return cls(read_library(path))
+        return _built_in() if path is None else cls(read_library(path))
 
     async def look(self, texts: Mapping[str, str]) -> Sequence[Signal]:
         """One signal per rule and field that found something; one of category `none` when nothing did."""
@@ -83,18 +86,21 @@ class Lexicon:
         return _Field(name, text, folded, hits, Cover(allowed), Cover([*allowed, *own]))
 
     def _terms(self, fields: Sequence[_Field]) -> Iterator[Signal]:
-        for rule in self._library.terms:
-            eased = any(_LIST + (rule.eased_by or "") in field.hits for field in fields if field.name != NEGATIVE)
+        found = {group for field in fields for group in field.hits}
+        for rule, group, easing in self._rules:
+            if group not in found:
+                continue
+            eased = any(easing in field.hits for field in fields if field.name != NEGATIVE)
             score = SCORES["label" if eased else rule.strength]
             for field in fields:
-                if hits := field.found(_TERMS + rule.id, rule.code):
+                if hits := field.found(group, rule.code):
                     notes = _notes(rule.id, hits, eased=eased, avoided=field.name == NEGATIVE)
                     yield self._signal(
                         rule.code, AVOIDED if field.name == NEGATIVE else score, field.place(hits[0]) | notes
                     )
 
     def _together(self, fields: Sequence[_Field]) -> Iterator[Signal]:
-        for rule in self._library.together:
+        for rule in self._beside:
             wanted = _members(rule, fields, lenient=False)
             places = wanted or _members(rule, fields, lenient=True)
             if places:
@@ -114,6 +120,12 @@ class Lexicon:
 
     def _signal(self, category: str, score: float, evidence: dict[str, Any]) -> Signal:
         return Signal(detector=self.name, version=self.version, category=category, score=score, evidence=evidence)
+
+
+@cache
+def _built_in() -> Lexicon:
+    """The one that ships: it holds no state, and its index takes long to make."""
+    return Lexicon(read_library(None))
 
 
 def _index(library: Library) -> Phrases:

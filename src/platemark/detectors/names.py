@@ -5,6 +5,7 @@ A name by itself is nothing; a character's is worth a label. Names are matched t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -56,9 +57,8 @@ class FiguresAndBrands:
 
     @classmethod
     def load(cls) -> "FiguresAndBrands":
-        """Read the files that ship. Blocks. Raises Misconfigured."""
-        (figures, first), (brands, second) = read_roll("figures", Figures), read_roll("brands", Brands)
-        return cls(figures, brands, f"{first},{second}")
+        """Read the files that ship, once a process. Blocks. Raises Misconfigured."""
+        return _built_in()
 
     async def look(self, texts: Mapping[str, str], /) -> Sequence[Signal]:
         """One signal per rule and field that found something; one of category `none` when nothing did."""
@@ -88,6 +88,13 @@ class FiguresAndBrands:
 
     def _signal(self, category: str, score: float, evidence: dict[str, Any]) -> Signal:
         return Signal(detector=NAME, version=self.version, category=category, score=score, evidence=evidence)
+
+
+@cache
+def _built_in() -> FiguresAndBrands:
+    """The one that ships: it holds no state, and its index takes long to make."""
+    (figures, first), (brands, second) = read_roll("figures", Figures), read_roll("brands", Brands)
+    return FiguresAndBrands(figures, brands, f"{first},{second}")
 
 
 _Rule = tuple[str, str, float, tuple[str, ...]]

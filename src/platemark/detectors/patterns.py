@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from platemark.detectors.identifiers import IDENTIFIERS
 from platemark.detectors.lookalikes import LOOKALIKES
 
 
@@ -65,6 +66,8 @@ def _is_hex(text: str) -> bool:
 
 def _is_mixed(text: str) -> bool:
     """Latin letters beside letters of another script that look like Latin ones."""
+    if text.isascii():
+        return False
     latin = any(unicodedata.name(char, "").startswith("LATIN") for char in text)
     return latin and any(
         ord(char) in LOOKALIKES and unicodedata.name(char, "").startswith(("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"))
@@ -116,6 +119,7 @@ _RULES = (
         _is_hex,
     ),
     _Rule("mixed-scripts", "EVASION_SUSPECTED", 0.3, re.compile(r"[^\W\d_]{3,}"), _is_mixed),
+    *(_Rule(each.id, "PII_IN_PROMPT", 0.6, each.expression, each.fits) for each in IDENTIFIERS),
 )
 
 

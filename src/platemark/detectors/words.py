@@ -81,7 +81,7 @@ def _numbers(text: str) -> tuple[str, ...]:
         return (ANY_NUMBER, AGE) if len(text) <= 2 and int(text) < 18 else (ANY_NUMBER,)
     if text in _NUMBERS:
         return (ANY_NUMBER, AGE)
-    match = _AGE_AND_UNIT.match(text)
+    match = _AGE_AND_UNIT.match(text) if text[:1].isdecimal() else None
     return (AGE_IN_YEARS,) if match and int(match.group(1)) < 18 else ()
 
 

@@ -197,6 +197,7 @@ def _generation(id: str, principal: Principal, planned: Planned, text: PromptTex
         dropped=checked.dropped,
         response_format=request.response_format,
         output_format=request.output_format,
+        watermark=request.marked_at,
         created_at=text.created_at,
         start_by=text.created_at,
         cost_status=first.cost.status,

@@ -198,6 +198,9 @@ async def _close(
     now, answer, cost = platform.clock.now(), gathered.answer, gathered.cost
     unsaid = Cost(status="unknown", micro_usd=None, basis="the provider did not say")
     cost = cost or (FREE if attempt.state == "prepared" else unsaid)
+    generation = await tx.get(Generation, attempt.generation)
+    # First, because they say in our words why a provider refused; the error that is kept says the same.
+    refused = tuple(refusals(platform, generation, attempt, error, gathered.withheld))
     changes: dict[str, Any] = {
         "state": state,
         "finished_at": now,
@@ -222,12 +225,11 @@ async def _close(
         ),
         *gathered.outputs,
     )
-    generation = await tx.get(Generation, attempt.generation)
     if answer is not None and answer.model_revision not in (None, generation.model_revision):
         generation = await tx.change(generation, model_revision=answer.model_revision)
     if gathered.revised:
         await _keep_revised(tx, generation, gathered.revised)
-    await tx.add(*refusals(platform, generation, attempt, error, gathered.withheld))
+    await tx.add(*refused)
     await tell(
         platform,
         tx,

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from platemark.core.generation import Generation
 from platemark.core.image import Blob, Image, Publication
 from platemark.core.ports import Platform
 from platemark.core.project import Principal
+from platemark.core.rendition import FULL, Rendition
 from platemark.flows import look
 
 
@@ -51,10 +53,11 @@ async def read(
     """
     if expires is not None or signature is not None:
         _check_url(platform, image_id, expires, signature)
-    if principal is not None:
-        image = await look.image(platform, principal, image_id)
-    else:
-        image = await _published(platform, image_id, signed=signature is not None)
+    if principal is None:
+        image, found = await _published(platform, image_id, signed=signature is not None)
+        check_state(image)
+        return await released(platform, image, found)
+    image = await look.image(platform, principal, image_id)
     check_state(image)
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
     return Content(data, image.media_type, image.sha256, image.id)
@@ -96,13 +99,30 @@ def _check_url(platform: Platform, image_id: str, expires: int | None, signature
         raise Unauthenticated("This URL has expired. Read the image again for a fresh URL.")
 
 
-async def _published(platform: Platform, image_id: str, *, signed: bool) -> Image:
+async def _published(platform: Platform, image_id: str, *, signed: bool) -> tuple[Image, list[Rendition]]:
+    """The image, and the files of its newest release."""
     async with platform.store.reading() as reading:
         image = await reading.find(Image, image_id) if signed else None
-        released = await reading.all(Publication, image=image_id, state="published") if image else []
-    if image is None or not released:
+        releases = await reading.all(Publication, image=image_id, state="published") if image else []
+        found = await reading.all(Rendition, publication=releases[-1].id) if releases else []
+    if image is None or not releases:
         raise Unauthenticated("This image is not published: send an API key of its project.")
-    return image
+    return image, found
+
+
+async def released(
+    platform: Platform, image: Image, renditions: Sequence[Rendition], name: str | None = None
+) -> Content:
+    """One file of a release, as it was sealed. Raises NotFound.
+
+    Releases from before there were renditions give the stored file.
+    """
+    wanted = name or FULL
+    one = next((each for each in renditions if each.name == wanted), None)
+    if one is None and (renditions or wanted != FULL):
+        raise NotFound(f"This publication has no rendition {wanted[:40]!r}.")
+    about = (image.media_type, image.sha256) if one is None else (one.media_type, one.sha256)
+    return Content(await platform.blobs.get(f"{image.project}/{about[1]}"), *about, image.id)
 
 
 async def preview(platform: Platform, principal: Principal, generation_id: str) -> Content:

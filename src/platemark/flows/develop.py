@@ -11,24 +11,20 @@ from platemark.core.generation import REVISED, Generation, PromptText, Warning
 from platemark.core.image import MEDIA_TYPES, Blob, Fingerprint, Image, Publication, PublicationState
 from platemark.core.inspection import Inspection
 from platemark.core.moderation import STATE_OF, Ruled, Signal, Verdict
-from platemark.core.ports import Circumstances, Claim, Platform, Transaction
+from platemark.core.ports import Circumstances, Platform, Transaction
+from platemark.core.watermark import WatermarkNumber
 from platemark.flows import originals
 from platemark.flows.inspect import credential_of, inspect
 from platemark.flows.keeping import holds
 from platemark.flows.note import is_hard, open_review, tell
 from platemark.flows.order import parents_of, used_inputs
-from platemark.flows.registry import fingerprint_of
+from platemark.flows.registry import entry_of, fingerprint_of
 from platemark.flows.screen import PROVIDER, About, measure_text, screen_image, verdict
+from platemark.flows.seal import seal_output
 from platemark.flows.unchecked import digest_of, uninspected, unscreened
+from platemark.flows.watermark import mark_output, not_carried
 from platemark.imaging.decode import inspect_header, normalise
 from platemark.telemetry import IMAGES
-
-_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-AI_SOURCE = f"{_IPTC}trainedAlgorithmicMedia"
-# IPTC's own word for what these two make: part of the picture is that of the source.
-COMPOSITE_SOURCE = f"{_IPTC}compositeWithTrainedAlgorithmicMedia"
-_COMPOSITES = frozenset({"inpaint", "outpaint"})
-
 
 # What was not evaluated waits as what is to be reviewed does.
 PUBLICATION_OF: dict[Ruled, PublicationState] = {
@@ -52,6 +48,7 @@ class Developed:
     publication: Publication
     warnings: tuple[Warning, ...] = ()
     original: Blob | None = None
+    number: WatermarkNumber | None = None
 
     async def write(
         self,
@@ -75,10 +72,11 @@ class Developed:
                 await tx.add(blob)
             elif kept.doomed_at is not None:
                 await tx.change(kept, doomed_at=None)
-        prints = [self.fingerprint] if self.fingerprint else []
+        prints = [each for each in (self.fingerprint, self.number) if each]
         hard = is_hard(self.verdict)
         ruled = self.verdict.model_copy(update={"review_status": "pending"}) if hard else self.verdict
-        await tx.add(image, *prints, ruled, self.inspection, self.publication)
+        entries = [entry_of(platform, image, image.sha256, self.fingerprint)] if self.fingerprint else []
+        await tx.add(image, *prints, *entries, ruled, self.inspection, self.publication)
         await tell(
             platform,
             tx,
@@ -90,6 +88,7 @@ class Developed:
             reason_code=image.reason_code,
             policy_version=self.verdict.policy_version,
             credential=image.credential_state,
+            watermark=self.number.id if self.number else None,
             publication=self.publication.state,
             **facts,
         )
@@ -126,16 +125,11 @@ async def develop(
     ruling, signals = await screen_image(platform, normal.data, circumstances, flags=flags)
     looked_at = await anyio.to_thread.run_sync(digest_of, normal.data)
     image_id, now = platform.ids.new("img"), platform.clock.now()
-    claim = Claim(
-        image=image_id,
-        title=image_id,
-        digital_source_type=COMPOSITE_SOURCE if generation.operation in _COMPOSITES else AI_SOURCE,
-        software="Platemark",
-        model=generation.model,
-        when=now.isoformat(),
-    )
     media_type = MEDIA_TYPES[generation.output_format]
-    data = await platform.provenance.seal(normal.data, media_type, claim)
+    marked = await mark_output(platform, generation, image_id, normal.data, media_type, output.index)
+    data = await seal_output(
+        platform, generation, output, original, image_id, marked.data, media_type, soft_binding=marked.binding
+    )
     digest = hashlib.sha256(data).hexdigest()
     await platform.blobs.put(f"{generation.project}/{digest}", data)
     kept = await originals.stay(platform, output, original)
@@ -170,8 +164,9 @@ async def develop(
     image = image.model_copy(update=credential_of(inspection.evidence))
     about = About(project=image.project, generation=generation.id, image=image_id)
     ruled = verdict(platform, ruling, signals, looked_at, circumstances, **about)
-    developed = assemble(platform, image, len(data), fingerprint, ruled, inspection, _warnings(output))
-    return replace(developed, original=kept)
+    warnings = (*_warnings(output), *marked.warnings)
+    developed = assemble(platform, image, len(data), fingerprint, ruled, inspection, warnings)
+    return replace(developed, original=kept, number=marked.number)
 
 
 async def _as_it_came(platform: Platform, generation: Generation, output: Output, data: bytes) -> Developed:
@@ -203,7 +198,7 @@ async def _as_it_came(platform: Platform, generation: Generation, output: Output
         reason_code=ruled.reason_code,
         credential_state="off",
     )
-    warnings = (*_warnings(output), *_other_format(generation, facts.media_type))
+    warnings = (*_warnings(output), *_other_format(generation, facts.media_type), *_unmarked(generation, output))
     return assemble(platform, image, len(data), None, ruled, uninspected(platform, image), warnings)
 
 
@@ -224,6 +219,12 @@ def _other_format(generation: Generation, media_type: str) -> tuple[Warning, ...
         return ()
     message = f"The picture is {media_type}, as its model gave it: in the profile pass_through none is made {wanted}."
     return (Warning(code="format_differs", field="output_format", message=message),)
+
+
+def _unmarked(generation: Generation, output: Output) -> tuple[Warning, ...]:
+    if generation.watermark != "output":
+        return ()
+    return (not_carried(output.index, "in the profile pass_through no picture is changed"),)
 
 
 def assemble(

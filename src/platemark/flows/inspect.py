@@ -1,21 +1,18 @@
-"""Inspect: what a file says about itself and what the registry knows of it, fused by fixed tiers."""
+"""Inspect: what a file says about itself, what the registry knows of it and what detectors guess, fused by tiers."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from platemark.core.image import Fingerprint, Image
-from platemark.core.inspection import Confidence, Finding, Inspection, Match
+from platemark.core.inspection import SCHEMA, Finding, Inspection, Match
 from platemark.core.ports import Platform
+from platemark.flows.evidence import EVERYTHING, Choice, Gathered, Step, frugal, gather, guessing, reading
 from platemark.flows.fuse import fuse
 from platemark.flows.registry import matches, registry_finding
+from platemark.flows.watermark import find
+from platemark.imaging.decode import remembering
 from platemark.telemetry import span
 
-VERSION = "1"
-# Looked for by nobody yet: said, never implied (promise P5).
-_ABSENT = tuple(
-    Finding(kind=kind, status="not_evaluated", detail={"reason": "no detector is installed"})
-    for kind in ("own_watermark", "third_party_watermark", "learned")
-)
+VERSION = "2"
 
 
 async def inspect(
@@ -27,36 +24,45 @@ async def inspect(
     fingerprint: Fingerprint,
     size: tuple[int, int],
     own: Image | None = None,
+    choice: Choice = EVERYTHING,
 ) -> Inspection:
-    """The inspection of one file. `own` is the image that these bytes are about to be stored as."""
-    started = platform.clock.monotonic()
+    """The inspection of one file. `own` is the image that these bytes are, or are about to be, stored as.
+
+    `fingerprint`: how the registry would know it; `size`: width and height in pixels.
+    """
     with span("inspect"):
-        found = (
-            [Match(image=own.id, project=project, exact=True, distance=0)] if own and own.origin == "generated" else []
-        )
-        found = found or await matches(platform, project, fingerprint)
-        searched = platform.clock.monotonic()
-        evidence = (registry_finding(found), *await platform.provenance.read(data, media_type), *_ABSENT)
-    verdict, tier, p_ai = fuse(evidence)
+        gathered = await _gathered(platform, data, media_type, fingerprint, project, choice, own)
+    fused = fuse(gathered.evidence)
     return Inspection(
         id=platform.ids.new("ins"),
         project=project,
         image=own.id if own else None,
-        verdict=verdict,
-        tier=tier,
-        confidence=Confidence(p_ai=p_ai),
-        evidence=evidence,
-        input_sha256=hashlib.sha256(data).hexdigest(),
+        verdict=fused.verdict,
+        tier=fused.tier,
+        confidence=fused.confidence,
+        evidence=tuple(gathered.evidence),
+        input_sha256=fingerprint.sha256,
         media_type=media_type,
         width=size[0],
         height=size[1],
-        versions={"inspect": VERSION},
-        timings_ms={
-            "registry": round((searched - started) * 1000, 1),
-            "read": round((platform.clock.monotonic() - searched) * 1000, 1),
-        },
+        versions=versions(platform, choice),
+        timings_ms=gathered.timings_ms,
         created_at=platform.clock.now(),
     )
+
+
+async def look_over(
+    platform: Platform, data: bytes, media_type: str, fingerprint: Fingerprint, choice: Choice = EVERYTHING
+) -> Gathered:
+    """The evidence alone, for the operator: the images of every project are known, and nothing is kept."""
+    return await _gathered(platform, data, media_type, fingerprint, None, choice)
+
+
+def versions(platform: Platform, choice: Choice = EVERYTHING) -> dict[str, str]:
+    """What an inspection of now is made with; another one can be told from it, and made again."""
+    detectors = {one.name: one.version for one in platform.origin_detectors if choice.takes(one.kind, one.name)}
+    marks = {"watermark": platform.watermark.version} if platform.watermark else {}
+    return {"schema": SCHEMA, "inspect": VERSION, **marks, **detectors}
 
 
 def credential_of(evidence: Sequence[Finding]) -> dict[str, str | None]:
@@ -64,3 +70,44 @@ def credential_of(evidence: Sequence[Finding]) -> dict[str, str | None]:
     finding = next((finding for finding in evidence if finding.kind == "c2pa"), None)
     detail = finding.detail if finding is not None else {}
     return {"credential_state": detail.get("credential_state", "absent"), "credential_signer": detail.get("signer")}
+
+
+async def _gathered(
+    platform: Platform,
+    data: bytes,
+    media_type: str,
+    fingerprint: Fingerprint,
+    project: str | None,
+    choice: Choice,
+    own: Image | None = None,
+) -> Gathered:
+    with remembering(data) as forget:
+        steps = _steps(platform, data, media_type, fingerprint, project, choice, own)
+        return await gather(platform.clock, frugal(steps, forget), choice)
+
+
+def _steps(
+    platform: Platform,
+    data: bytes,
+    media_type: str,
+    fingerprint: Fingerprint,
+    project: str | None,
+    choice: Choice,
+    own: Image | None = None,
+) -> Iterator[Step]:
+    """Cheap looks first. `project`: who is told of images; None for the operator."""
+
+    async def registry() -> list[Finding]:
+        if own is not None and own.origin == "generated":
+            found = [Match(image=own.id, project=own.project, exact=True, distance=0, how="file")]
+        else:
+            found = await matches(platform, project, fingerprint, data)
+        return [registry_finding(found, project)]
+
+    async def own_watermark() -> list[Finding]:
+        return [await find(platform, project, data)]
+
+    yield Step(("registry",), registry)
+    yield reading(platform.provenance, data, media_type)
+    yield Step(("own_watermark",), own_watermark)
+    yield from guessing(platform.origin_detectors, data, media_type, choice)

@@ -52,6 +52,13 @@ async def images(platform: Platform, principal: Principal, query: Query) -> Page
         return await read.page(Image, query)
 
 
+async def inspections(platform: Platform, principal: Principal, query: Query) -> Page[Inspection]:
+    """A page of the project's inspections, newest first: of its images, and of files that were analysed."""
+    principal.require("images:read")
+    async with platform.store.reading() as read:
+        return await read.page(Inspection, query)
+
+
 async def events(
     platform: Platform, principal: Principal, generation_id: str | None, after: int, limit: int = 1000
 ) -> list[Event]:

@@ -112,31 +112,36 @@ async def check_picture(platform: Platform, data: bytes) -> None:
     await anyio.to_thread.run_sync(look)
 
 
-async def picture_of(platform: Platform, principal: Principal, text: str) -> bytes:
+async def picture_of(platform: Platform, principal: Principal, text: str, *, bare: bool = False) -> bytes:
     """The bytes of a picture that a request names: an img_ id of the project, an https URL, or a data URI.
 
+    `bare`: base64 without anything before it will do, too.
     Raises NotFound, NotAllowed, Gone, FetchRefused, InvalidImage, TooLarge.
     """
     if is_id(text, "img"):
         return (await content.read(platform, principal, text)).data
     if text[:8].lower().startswith(("https://", "http://")):
         return await platform.fetch(text)
-    return await anyio.to_thread.run_sync(_decoded, text, platform.limits.max_image_bytes)
+    return await anyio.to_thread.run_sync(_decoded, text, platform.limits.max_image_bytes, bare)
 
 
-def _decoded(text: str, most: int) -> bytes:
+def _decoded(text: str, most: int, bare: bool) -> bytes:
     prefix = _DATA_URI.match(text)
-    if prefix is None:
+    if prefix is None and not bare:
         raise InvalidImage(
             "This is neither an img_ id, nor an https URL, nor a data URI with base64. Send one of these."
         )
-    packed = _SPACE.sub("", text[prefix.end() :])
+    packed = _SPACE.sub("", text[prefix.end() if prefix else 0 :])
     if len(packed) * 3 // 4 > most + 3:
         raise TooLarge(f"The image has more than {most} bytes, the most that is accepted. Make it smaller.")
     try:
         return base64.b64decode(packed, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidImage("The base64 of this data URI is broken. Encode the image again.") from None
+        raise InvalidImage(
+            "The base64 of this data URI is broken. Encode the image again."
+            if prefix
+            else "This is neither an img_ id, nor an https URL, nor a data URI, nor base64. Send one of these."
+        ) from None
 
 
 def _check_amount(inputs: Sequence[Asked]) -> None:

@@ -12,7 +12,7 @@ from platemark.core.moderation import Verdict
 from platemark.core.ports import Platform, Reading, Transaction
 from platemark.core.project import ApiKey
 from platemark.core.review import Review, ReviewKind
-from platemark.flows.reviews.timing import Timing, timing
+from platemark.flows.reviews.timing import Said, Timing, expiry, timing
 
 
 async def emit(
@@ -62,23 +62,23 @@ async def open_review(
     generation = about if isinstance(about, Generation) else await _generation(tx, ruled)
     now = platform.clock.now()
     hard = is_hard(ruled)
+    said = Said(code=ruled.reason_code, audience=ruled.audience, hard=hard)
+    schedule = timing(
+        platform.limits.reviews,
+        now,
+        **said,
+        severity=ruled.severity,
+        level=3 if hard else 1,
+        desk="child_safety" if hard else "general",
+    )
     case = case_of(
         platform,
         ruled,
         kind="first",
-        expires_at=now + platform.limits.review_expires_after,
+        expires_at=expiry(platform.limits, now, schedule, **said),
         requester=requester or (await actor_of(tx, generation.key) if generation else None),
         user_sha256=generation.user_sha256 if generation else None,
-        schedule=timing(
-            platform.limits.reviews,
-            now,
-            code=ruled.reason_code,
-            audience=ruled.audience,
-            severity=ruled.severity,
-            hard=hard,
-            level=3 if hard else 1,
-            desk="child_safety" if hard else "general",
-        ),
+        schedule=schedule,
     )
     await tx.add(case)
     await tell_case(platform, tx, "review.opened", case, reason_code=case.reason_code, kind=case.kind, level=case.level)

@@ -44,6 +44,11 @@ async def read(platform: Platform, output: Output) -> bytes:
     return (await platform.blobs.get(_key(output))).removesuffix(output.id.encode())
 
 
+def has_credential(output: Output, data: bytes) -> bool:
+    """Whether a vendor's bytes carry what looks like a C2PA manifest store: a JUMBF box of that type."""
+    return bool(output.flags.get(_VENDORS)) and b"jumb" in data and b"c2pa" in data
+
+
 async def stay(platform: Platform, output: Output, data: bytes) -> Blob | None:
     """Store a vendor's bytes under their own hash; the row to add with the image. None for our own engine's."""
     if not output.flags.get(_VENDORS):

@@ -5,10 +5,11 @@ from typing import Any
 from platemark.core.attempt import Attempt
 from platemark.core.audit import GENESIS, verify
 from platemark.core.base import JsonObject, Noun
+from platemark.core.delivery import Delivery
 from platemark.core.errors import AuditBroken
 from platemark.core.generation import REVISED, Generation, Input, PromptText
 from platemark.core.image import Image, Publication
-from platemark.core.inspection import Inspection
+from platemark.core.inspection import Inspection, document
 from platemark.core.moderation import Verdict
 from platemark.core.money import Cost
 from platemark.core.ports import Platform, Reading
@@ -24,11 +25,13 @@ from platemark.core.record import (
     RecordRequest,
     RecordUsage,
 )
+from platemark.core.rendition import Rendition
 from platemark.core.review import Decision, Review
 from platemark.flows import look
 from platemark.flows.keeping import kept
 from platemark.flows.order import parents_of
 from platemark.flows.resolve import models
+from platemark.flows.watermark import record_of
 
 # What only the desk works with, and what stands in the record already.
 _OF_THE_QUEUE = {"project", "user_sha256", "place", "barred", "version", "claimed_by", "claimed_at", "lease_until"}
@@ -55,6 +58,8 @@ async def generation_record(platform: Platform, principal: Principal, generation
             moderation=await _moderation(read, generation, None),
             reviews=await _reviews(read, await read.all(Review, generation=generation.id)),
             images=tuple([await _image(platform, read, image) for image in images]),
+            holds=await kept.holds_of(read, *images, generation=generation.id),
+            takedowns=await kept.takedowns_of(read, *images),
             usage=_usage(generation, attempts),
             chain=await _chain(read, generation.project, generation=generation.id),
         )
@@ -71,17 +76,24 @@ async def _image(platform: Platform, read: Reading, image: Image) -> Record:
         upload=await kept.upload_of(read, image),
         attempts=tuple(_attempt(attempt) for attempt in attempts),
         moderation=await _moderation(read, generation, image),
-        inspection=_all(inspection) if inspection else None,
+        inspection=document(inspection) if inspection else None,
         reviews=await _reviews(read, await _about(read, image)),
-        publications=tuple(_all(publication) for publication in await read.all(Publication, image=image.id)),
+        publications=tuple([await _publication(read, one) for one in await read.all(Publication, image=image.id)]),
         credential={"state": image.credential_state, "signer": image.credential_signer},
-        watermark=None,
-        holds=await kept.holds_of(read, image),
+        watermark=await record_of(read, image, generation),
+        holds=await kept.holds_of(read, image, generation=image.generation),
         takedowns=await kept.takedowns_of(read, image),
         usage=_usage(generation, attempts) if generation else None,
         licence=_licence(platform, generation) if generation else None,
         chain=await _chain(read, image.project, **chain),
     )
+
+
+async def _publication(read: Reading, publication: Publication) -> JsonObject:
+    """A release with its files and their ways to targets."""
+    renditions = await read.all(Rendition, publication=publication.id, order_by="id")
+    deliveries = await read.all(Delivery, publication=publication.id, order_by="id")
+    return _all(publication) | {"renditions": [*map(_all, renditions)], "deliveries": [*map(_all, deliveries)]}
 
 
 def _picture(image: Image) -> RecordImage:

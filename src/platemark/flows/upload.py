@@ -10,20 +10,23 @@ import anyio
 from platemark.core.audit import canonical, salted_digest
 from platemark.core.errors import Conflict, FieldError, IdempotencyKeyReused, InvalidRequest
 from platemark.core.generation import PromptText
-from platemark.core.image import Image
+from platemark.core.image import Fingerprint, Image
+from platemark.core.inspection import Inspection, inspected
 from platemark.core.moderation import STATE_OF, Signal, Verdict, rank
 from platemark.core.ports import Circumstances, Platform
 from platemark.core.project import Principal, Profile
 from platemark.core.upload import Said, Upload
 from platemark.flows.develop import PUBLICATION_OF, Developed, assemble
 from platemark.flows.digests import user_digest
+from platemark.flows.evidence import EVERYTHING, Choice
 from platemark.flows.inspect import credential_of, inspect
 from platemark.flows.keeping.delete import keep
 from platemark.flows.keeping.holds import personal
+from platemark.flows.policies import rule
 from platemark.flows.registry import fingerprint_of
 from platemark.flows.screen import About, known_by_content, screen_image, screen_text, verdict
 from platemark.flows.unchecked import digest_of, profile_of, uninspected, unscreened
-from platemark.imaging.decode import Facts, inspect_bytes
+from platemark.imaging.decode import Facts, read_picture, remembering
 
 NOTHING = Said()
 
@@ -226,41 +229,53 @@ async def take_in(
     `flags` count with what is found.
     Raises InvalidImage, TooLarge.
     """
-    limits = platform.limits
-    facts = await anyio.to_thread.run_sync(
-        lambda: inspect_bytes(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-    )
-    id = platform.ids.new("img")
+    limits, id = platform.limits, platform.ids.new("img")
     about = About(project=project, generation=generation, image=id)
-    if profile == "pass_through":
-        ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
-    else:
+    with remembering(data):
+        facts, _ = await anyio.to_thread.run_sync(
+            lambda: read_picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+        )
+        image = Image(
+            id=id,
+            project=project,
+            generation=None,
+            index=0,
+            origin="uploaded",
+            created_at=platform.clock.now(),
+            width=facts.width,
+            height=facts.height,
+            media_type=facts.media_type,
+            sha256=digest,
+            original_sha256=digest,
+            moderation_state="not_evaluated",
+            credential_state="off" if profile == "pass_through" else "absent",
+        )
+        if profile == "pass_through":
+            ruled = await unscreened(platform, platform.image_detectors, circumstances, digest, **about)
+            return assemble(platform, _decided(image, ruled), len(data), None, ruled, uninspected(platform, image))
         known = await known_by_content(platform, project, digest)
         ruling, signals = await screen_image(platform, data, circumstances, flags=flags, known=known)
-        ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
-    image = Image(
-        id=id,
-        project=project,
-        generation=None,
-        index=0,
-        origin="uploaded",
-        created_at=platform.clock.now(),
-        width=facts.width,
-        height=facts.height,
-        media_type=facts.media_type,
-        sha256=digest,
-        original_sha256=digest,
-        moderation_state=STATE_OF[ruled.decision],
-        reason_code=ruled.reason_code,
-        credential_state="off" if profile == "pass_through" else "absent",
-    )
-    if profile == "pass_through":
-        return assemble(platform, image, len(data), None, ruled, uninspected(platform, image))
-    return await _inspected(platform, image, data, facts, ruled)
+        # What is blocked is shown to nobody outside.
+        choice = Choice(without=frozenset({"remote"})) if ruling.decision == "block" else EVERYTHING
+        fingerprint, inspection = await _inspected(platform, image, data, facts, choice)
+    if ruling.decision != "block":
+        circumstances = replace(circumstances, inspection=inspected(inspection))
+        ruling = await rule(platform, signals, circumstances)
+    ruled = verdict(platform, ruling, signals, digest, circumstances, **about)
+    image = _decided(image, ruled).model_copy(update=credential_of(inspection.evidence))
+    return assemble(platform, image, len(data), fingerprint, ruled, inspection)
 
 
-async def _inspected(platform: Platform, image: Image, data: bytes, facts: Facts, ruled: Verdict) -> Developed:
+def _decided(image: Image, ruled: Verdict) -> Image:
+    state = {"moderation_state": STATE_OF[ruled.decision], "reason_code": ruled.reason_code}
+    return image.model_copy(update=state)
+
+
+async def _inspected(
+    platform: Platform, image: Image, data: bytes, facts: Facts, choice: Choice
+) -> tuple[Fingerprint, Inspection]:
     fingerprint = await fingerprint_of(platform, image, data)
+    size = facts.width, facts.height
     inspection = await inspect(
         platform,
         data,
@@ -268,7 +283,7 @@ async def _inspected(platform: Platform, image: Image, data: bytes, facts: Facts
         project=image.project,
         own=image,
         fingerprint=fingerprint,
-        size=(facts.width, facts.height),
+        size=size,
+        choice=choice,
     )
-    image = image.model_copy(update=credential_of(inspection.evidence))
-    return assemble(platform, image, len(data), fingerprint, ruled, inspection)
+    return fingerprint, inspection

@@ -2,9 +2,11 @@
 
 import io
 import zipfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
 from PIL import Image
 
@@ -16,7 +18,17 @@ from platemark.imaging.containers import Block, join_blocks, read_blocks
 from platemark.imaging.header import Header, read_header, sniff
 from platemark.imaging.pixels import encode, make_plain, needs_conversion
 
-__all__ = ["Facts", "Normal", "inspect_bytes", "inspect_header", "normalise", "open_picture", "sniff"]
+__all__ = [
+    "Facts",
+    "Normal",
+    "inspect_bytes",
+    "inspect_header",
+    "normalise",
+    "open_picture",
+    "read_picture",
+    "remembering",
+    "sniff",
+]
 
 MAX_METADATA_BYTES = 16 * 1024 * 1024
 _READABLE = frozenset(MEDIA_TYPES.values())
@@ -103,12 +115,53 @@ def normalise(
     return Normal(encoded, media_type, image.width, image.height, image if output_format == "png" else None)
 
 
-def open_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Image:
-    """The pixels, upright, RGB or RGBA in sRGB. Raises as `inspect_bytes`."""
+@dataclass(slots=True)
+class _Remembered:
+    """A file that several look at in turn, and its decoded form once somebody has asked for it."""
+
+    data: bytes = field(repr=False)
+    found: tuple[Facts, Image.Image] | None = field(default=None, repr=False)
+
+
+_REMEMBERED: ContextVar[_Remembered | None] = ContextVar("remembered", default=None)
+
+
+@contextmanager
+def remembering(data: bytes) -> Generator[Callable[[], None]]:
+    """While it lasts, these very bytes are decoded once for all who ask, also on other threads; each gets a copy.
+
+    What it yields lets go of the pixels early. Inside another one for the same bytes it changes nothing.
+    """
+    outer = _REMEMBERED.get()
+    held = outer if outer is not None and outer.data is data else _Remembered(data)
+    token = _REMEMBERED.set(held)
+    try:
+        yield partial(setattr, held, "found", None)
+    finally:
+        _REMEMBERED.reset(token)
+
+
+def read_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> tuple[Facts, Image.Image]:
+    """Both what `inspect_bytes` finds and what `open_picture` gives, decoded once. Raises as `inspect_bytes`."""
+    held = _REMEMBERED.get()
+    mine = held if held is not None and held.data is data else None
+    if mine is not None and mine.found is not None:
+        facts, picture = mine.found
+        if len(data) <= max_bytes and facts.width * facts.height <= max_pixels:
+            return facts, picture.copy()
     checked = _check(data, max_bytes, max_pixels)
     image = _decode(checked)
     with _pillow():
-        return make_plain(image, checked.profile, checked.orientation)
+        found = _facts(checked), make_plain(image, checked.profile, checked.orientation)
+    if mine is not None:
+        mine.found = found
+        return found[0], found[1].copy()
+    return found
+
+
+def open_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Image:
+    """The pixels, upright, RGB or RGBA in sRGB. Raises as `inspect_bytes`."""
+    return read_picture(data, max_bytes=max_bytes, max_pixels=max_pixels)[1]
 
 
 def _facts(checked: _Checked) -> Facts:

@@ -26,6 +26,37 @@ def resolve_secret(reference: str, *, setting: str, seconds: float = 10.0) -> st
     return secret
 
 
+def key_file(path: Path, length: int = 32) -> bytes:
+    """The random key in a file: made once, readable by its owner only, shared by whoever reads the file.
+
+    Of several processes that make it at the same time one wins. Blocks.
+    Raises Misconfigured where it cannot be read or made, or is shorter than `length` bytes.
+    """
+    try:
+        if not path.exists():
+            _make(path, length)
+        key = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"The key file {path} cannot be used ({error.strerror}). Check path and rights.") from error
+    if len(key) < length:
+        raise Misconfigured(f"The key file {path} has {len(key)} bytes, not {length}. Put the right file in its place.")
+    return key
+
+
+def _make(path: Path, length: int) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.urandom(length))
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        # Another process was faster: its key holds.
+        return
+    finally:
+        partial.unlink()
+
+
 def _env(name: str, setting: str, _seconds: float) -> str:
     value = os.environ.get(name)
     if value is None:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from platemark.core.audit import canonical
 from platemark.core.base import Part
+from platemark.core.inspection import Inspected
 from platemark.core.moderation import Decision, Stage
 
 Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{1,60}$")]
@@ -32,6 +33,7 @@ class Situation(Part):
     role: Annotated[Word | None, Field(description="The role that the caller asserts.")] = None
     operation: Annotated[str | None, Field(description="The operation.")] = None
     model: Annotated[str | None, Field(description="The model, `provider/model`.")] = None
+    inspection: Annotated[Inspected | None, Field(description="What was read: verdict, tier, p_ai.")] = None
     day: Annotated[Day | None, Field(description="The day.")] = None
 
 

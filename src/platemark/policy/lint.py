@@ -18,6 +18,12 @@ Slip = tuple[Where, str, str]
 _PLACE = re.compile(r".*?, line (?P<line>\d+)(?:, (?P<field>[^:]+))?: (?P<message>.*)", re.DOTALL)
 _CODES = frozenset(REASON_CODES)
 _BOUND = re.compile(r"(?P<name>[\w.\[\]'\"]+)\s*(?P<sign><=|>=|<|>)\s*(?P<number>\d+(?:\.\d+)?)")
+_INSPECTED = re.compile(r"\binspection\b")
+# What stands on a file, a signature or a statement of the file: never on a classifier.
+_ASKED = re.compile(
+    r"""\binspection(?:\.|\[\s*['"])(?:verdict|tier)(?:['"]\s*\])?\s*==\s*"""
+    r"""['"](?:ai_generated|ai_claimed|camera_claimed|conclusive|asserted)['"]"""
+)
 UNCHECKED = (
     "the types of conditions were not checked: cel-expr-python is not installed here. They were compiled and their "
     "tests were run; check again where `platemark[server]` is whole"
@@ -133,15 +139,29 @@ def _relaxing(bundle: Bundle) -> Iterator[Slip]:
             yield ("rules", index, "hard"), "hard_with_dates", "a hard rule holds on every day; take its dates away"
         if rule.decision == "block" and _guesses(rule):
             said = (
-                f"{', '.join(sorted(LEARNED))} guesses where a picture comes from, and nothing is blocked for that "
-                "alone; decide review, or join it with a finding of another detector"
+                f"{', '.join(sorted(LEARNED))} and p_ai guess where a picture comes from, and nothing is blocked for "
+                "that alone; decide review, ask for a verdict that is asserted or conclusive, or join it with a "
+                "finding of another detector"
             )
             yield ("rules", index, "decision"), "learned_alone", said
 
 
 def _guesses(rule: Rule) -> bool:
-    read = {name for name, _ in conditions.reads(rule.when or "")}
-    return not rule.categories and bool(read) and read <= LEARNED
+    """Whether any way to fulfil the rule asks for a guess, and for nothing that was measured otherwise."""
+    return not rule.categories and any(map(_guesses_alone, (rule.when or "").split("||")))
+
+
+def _guesses_alone(text: str) -> bool:
+    read = {name for name, _ in conditions.reads(text)}
+    if read - LEARNED or "flags" in text:
+        return False
+    return bool(read) or "p_ai" in text or (_INSPECTED.search(text) is not None and not _certain(text))
+
+
+def _certain(text: str) -> bool:
+    """Every comparison with the inspection asks for what no guess leads to, and none is turned round."""
+    asked = _INSPECTED.findall(text)
+    return "!" not in text and len(_ASKED.findall(text)) == len(asked)
 
 
 def _dead(bundle: Bundle) -> Iterator[Slip]:

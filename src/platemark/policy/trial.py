@@ -59,6 +59,7 @@ def circumstances(rule: Rule, given: Situation) -> Circumstances:
         role=given.role or next(iter(rule.roles), None),
         operation=given.operation,
         model=given.model,
+        inspection=given.inspection,
         now=_noon(given.day or _waking(rule)),
     )
 

@@ -21,6 +21,11 @@ NAMES: dict[str, tuple[str, str]] = {
     "operation": ("string", "`text_to_image`, `inpaint` …; empty for an upload"),
     "model": ("string", "`provider/model`; empty before it is known"),
     "provider": ("string", "the part of it before the slash"),
+    "inspection": (
+        "map(string, string)",
+        "what was read from the picture: `verdict` as `likely_ai`, `tier` as `inferred`; both empty without one",
+    ),
+    "p_ai": ("double", "how likely the picture is AI-made by that inspection, 0.0 where no number is supported"),
     "now": ("timestamp", "the moment of the ruling"),
 }
 PROVIDER = "provider"
@@ -127,6 +132,11 @@ def _all_by(seen: Measured) -> dict[str, dict[str, float]]:
     return table
 
 
+def _inspection(_: Measured, where: Circumstances) -> dict[str, str]:
+    found = where.inspection
+    return {"verdict": found.verdict if found else "", "tier": found.tier if found else ""}
+
+
 def _flags(seen: Measured, _: Circumstances) -> list[str]:
     return [signal.category for _, _, signal in seen.signals if _detector(signal) == PROVIDER]
 
@@ -141,5 +151,7 @@ _VALUES: dict[str, Callable[[Measured, Circumstances], Any]] = {
     "operation": lambda _, where: where.operation or "",
     "model": lambda _, where: where.model or "",
     "provider": lambda _, where: (where.model or "").partition("/")[0],
+    "inspection": _inspection,
+    "p_ai": lambda _, where: (where.inspection.p_ai if where.inspection else None) or 0.0,
     "now": lambda _, where: where.now or ASLEEP,
 }

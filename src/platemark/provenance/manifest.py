@@ -11,8 +11,11 @@ from platemark.core.base import JsonObject
 from platemark.core.inspection import CredentialState, Finding
 from platemark.provenance.sources import direction_of
 
-# A thumbnail would add a hundred kilobytes or more; fetching would let a file choose where we connect to.
+# A thumbnail would add a hundred kilobytes or more; fetching would let a file choose where we connect to. So would
+# looking into identities (CAWG): a `did:web` in a file is asked for on its host, whatever `verify` says. And what is
+# wrong with an identity would make the state `Invalid`, although the credential holds.
 SETTINGS: JsonObject = {
+    "core": {"decode_identity_assertions": False},
     "builder": {"thumbnail": {"enabled": False}},
     "verify": {
         "verify_after_sign": False,
@@ -31,11 +34,23 @@ _WEIGHTS = {"trusted": "strong", "valid_untrusted": "weak"}
 # About who signed, not about whether something was changed: the state says it already.
 _TRUST_CODES = frozenset({"signingCredential.untrusted", "cawg.x509.credential.untrusted"})
 _MAX_CODES = 50
+_IDENTITY = "cawg.identity"
+_IDENTITY_SURE = frozenset({"cawg.x509.credential.trusted", "cawg.ica.credential_valid"})
+_RESULTS = ("success", "informational", "failure")
 
 
-def read_store(data: bytes, media_type: str, anchors: str | None) -> JsonObject | None:
-    """The manifest store of a file with its validation, None when there is none. Raises C2paError, ValueError."""
+def read_store(
+    data: bytes, media_type: str, anchors: str | None, *, identities: bool = False, vouching: str | None = None
+) -> JsonObject | None:
+    """The manifest store of a file with its validation, None when there is none. Raises C2paError, ValueError.
+
+    `anchors`: PEM of whom to trust. `identities`: look into CAWG identities, too, without asking anybody for them;
+    `vouching`: PEM of who is believed about them. They spoil `state_of`.
+    """
     settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
+    if identities:
+        settings |= {"core": {"decode_identity_assertions": True, "allowed_network_hosts": []}}
+        settings |= {"cawg_trust": {"trust_anchors": vouching}} if vouching else {}
     with c2pa.Context.from_json(json.dumps(settings)) as context:
         reader = c2pa.Reader.try_create(media_type, io.BytesIO(data), context=context)
         if reader is None:
@@ -54,8 +69,35 @@ def signature_of(store: JsonObject) -> JsonObject:
     return _object(_active(store).get("signature_info"))
 
 
-def describe(store: JsonObject, *, own: bool) -> Finding:
-    """The finding for a manifest store; `own` when our own key signed it.
+def names_identity(store: JsonObject) -> bool:
+    """Whether the active manifest says who stands behind it (CAWG)."""
+    return any(str(label).startswith(_IDENTITY) for label, _ in _assertions(_active(store)))
+
+
+def identity_of(store: JsonObject) -> JsonObject:
+    """`identity`: names, None unless everything about every identity is in order; `identity_codes`: what is not.
+
+    For a store that was read with `identities`.
+    """
+    results = _object(_object(store.get("validation_results")).get("activeManifest"))
+    found = {kind: [c for c in _codes(results.get(kind)) if c.startswith("cawg.")] for kind in _RESULTS}
+    wrong = _unique([*found["failure"], *found["informational"]])
+    sure = not wrong and not _IDENTITY_SURE.isdisjoint(found["success"])
+    return {"identity": (_names(_active(store)) or None) if sure else None, "identity_codes": wrong}
+
+
+def _names(manifest: JsonObject) -> str:
+    """Who is named by identity assertions: the certificate's holder, or whom others have checked."""
+    named = list[Any]()
+    for data in (data for label, data in _assertions(manifest) if label.startswith(_IDENTITY)):
+        signature = _object(data.get("signature_info"))
+        named.append(signature.get("common_name") or signature.get("issuer"))
+        named += [_object(one).get("name") for one in _list(data.get("verifiedIdentities"))]
+    return ", ".join(_unique(str(name)[:200] for name in named if name))[:1000]
+
+
+def describe(store: JsonObject, *, own: bool, **also: Any) -> Finding:
+    """The finding for a manifest store; `own` when our own key signed it, `also` further fields of its detail.
 
     A broken ingredient leaves the store valid and is told in `ingredient_failures`: then the claim weighs little.
     """
@@ -73,11 +115,14 @@ def describe(store: JsonObject, *, own: bool) -> Finding:
         direction=direction if status != "invalid" else "none",
         weight="weak" if failures and weight != "none" else weight,
         signer=signature_of(store).get("common_name") or signature_of(store).get("issuer"),
+        # Only a time-stamping authority's word stands here: without one a signature has no time.
+        signed_at=signature_of(store).get("time"),
         digital_source_type=next(iter(source_types), None),
         ingredient_source_types=ingredient_types,
         codes=_unique(_failures(_object(store.get("validation_results")).get("activeManifest"))),
         ingredient_failures=failures,
         own=own,
+        **also,
     )
 
 
@@ -88,10 +133,14 @@ def finding(
     blank: JsonObject = {
         "credential_state": credential_state,
         "signer": None,
+        "signed_at": None,
         "digital_source_type": None,
         "ingredient_source_types": [],
         "codes": [],
         "ingredient_failures": [],
+        "identity": None,
+        "identity_codes": [],
+        "trust_list": None,
         "own": False,
     }
     return Finding.model_validate(
@@ -103,18 +152,23 @@ def _manifests(store: JsonObject) -> Iterable[tuple[str, JsonObject]]:
     return ((name, _object(manifest)) for name, manifest in _object(store.get("manifests")).items())
 
 
+def _assertions(manifest: JsonObject) -> Iterable[tuple[str, JsonObject]]:
+    entries = (_object(entry) for entry in _list(manifest.get("assertions")))
+    return ((str(entry.get("label")), _object(entry.get("data"))) for entry in entries)
+
+
 def _active(store: JsonObject) -> JsonObject:
     return dict(_manifests(store)).get(str(store.get("active_manifest")), {})
 
 
 def _source_types(manifests: Iterable[JsonObject]) -> list[str]:
     """Digital source types of all actions, in order."""
-    assertions = (_object(entry) for manifest in manifests for entry in _list(manifest.get("assertions")))
     actions = (
         _object(action)
-        for assertion in assertions
-        if str(assertion.get("label")).startswith("c2pa.actions")
-        for action in _list(_object(assertion.get("data")).get("actions"))
+        for manifest in manifests
+        for label, data in _assertions(manifest)
+        if label.startswith("c2pa.actions")
+        for action in _list(data.get("actions"))
     )
     return _unique(str(action["digitalSourceType"])[:200] for action in actions if action.get("digitalSourceType"))
 

@@ -21,11 +21,13 @@ from platemark.simulate.modelslab import FakeModelsLab
 from platemark.simulate.openai_images import FakeOpenAIImages
 from platemark.simulate.openai_moderation import FakeOpenAIModeration
 from platemark.simulate.openai_servers import SERVERS
+from platemark.simulate.receiver import Receiver
 from platemark.simulate.replicate import FakeReplicate
 from platemark.simulate.server import Fake, serve
 from platemark.simulate.sightengine import FakeSightengine
 from platemark.simulate.stability import FakeStability
 from platemark.simulate.together import FakeTogether
+from platemark.simulate.wordpress import FakeWordPress
 
 FAKES: Mapping[str, Callable[[], Fake]] = {
     "stability": FakeStability,
@@ -52,9 +54,13 @@ MODERATION: Mapping[str, Callable[[], Fake]] = {
 }
 
 
+# What releases are delivered to.
+TARGETS: Mapping[str, Callable[[], Fake]] = {"wordpress": FakeWordPress, "webhook": Receiver}
+
+
 async def simulate(name: str, *, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve a fake until cancelled; `ready` is told its URL. Raises InvalidRequest for a name that is not known."""
-    known = {**FAKES, **MODERATION}
+    known = {**FAKES, **MODERATION, **TARGETS}
     if name not in known:
         raise InvalidRequest(f"There is no simulated provider {name!r}. There are: {', '.join(sorted(known))}.")
     async with serve(known[name](), host=host, port=port) as url:

@@ -43,7 +43,9 @@ def open_blobs(location: str, options: Mapping[str, str]) -> "ObjectBlobs":
     if separator and scheme == "file":
         location = url2pathname(rest)
     elif separator:
-        return _open_remote(scheme, location, options)
+        return ObjectBlobs(
+            open_bucket(location, options, setting="PLATEMARK_BLOBS", options_in="PLATEMARK_BLOB_OPTIONS")
+        )
     folder = Path(location).expanduser()
     try:
         return ObjectBlobs(LocalStore(folder, mkdir=True), folder)
@@ -126,10 +128,17 @@ class ObjectBlobs:
             raise _explained(error, self._folder) from None
 
 
-def _open_remote(scheme: str, location: str, options: Mapping[str, str]) -> ObjectBlobs:
+def open_bucket(
+    location: str, options: Mapping[str, str], *, setting: str, options_in: str | None = None
+) -> S3Store | GCSStore | AzureStore:
+    """The object store at s3://, gs:// or az:// BUCKET/PREFIX; it is not asked yet. Raises Misconfigured.
+
+    `setting` and `options_in` are where location and options were configured, for messages.
+    """
+    scheme, options_in = location.partition("://")[0], options_in or f"{setting}.options"
     if scheme not in _REMOTE:
         raise Misconfigured(
-            "PLATEMARK_BLOBS is not a place that Platemark can use. Give s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, "
+            f"{setting} is not a place that Platemark can use. Give s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, "
             "az://CONTAINER/PREFIX or a directory."
         )
     config = {name: value for name, value in options.items() if name not in _CLIENT_OPTIONS}
@@ -137,19 +146,18 @@ def _open_remote(scheme: str, location: str, options: Mapping[str, str]) -> Obje
     # Whoever names an endpoint without encryption means it.
     client.setdefault("allow_http", options.get("endpoint", "").startswith("http://"))
     try:
-        store = _REMOTE[scheme].from_url(
+        return _REMOTE[scheme].from_url(
             location, config=config, client_options={**_TIMEOUTS, **client}, retry_config=_RETRY
         )
     except UnknownConfigurationKeyError:
         raise Misconfigured(
-            f"PLATEMARK_BLOB_OPTIONS has an option that {scheme}:// does not know, among {', '.join(sorted(options))}."
+            f"{options_in} has an option that {scheme}:// does not know, among {', '.join(sorted(options))}."
         ) from None
     except (BaseError, ValueError, TypeError):
         raise Misconfigured(
-            f"PLATEMARK_BLOBS and PLATEMARK_BLOB_OPTIONS do not make a usable {scheme}:// store. Check the bucket's "
+            f"{setting} and {options_in} do not make a usable {scheme}:// store. Check the bucket's "
             "name, and that options which belong together are all there."
         ) from None
-    return ObjectBlobs(store)
 
 
 def _flag(value: str) -> str | bool:

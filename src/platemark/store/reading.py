@@ -1,27 +1,25 @@
 """Reads of one consistent moment."""
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, Table, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, exists, func, or_, select, tuple_
 from sqlalchemy.sql.base import Executable
 
 from platemark.core.audit import AuditLine
 from platemark.core.base import Noun
-from platemark.core.errors import FieldError, InvalidRequest, NotFound, TooLarge
+from platemark.core.errors import InvalidRequest, NotFound, TooLarge
 from platemark.core.event import Event
 from platemark.core.generation import Generation
 from platemark.core.ports import Page, Query
-from platemark.store import connections, statements, tables
+from platemark.store import connections, cursors, statements, tables
 from platemark.store.answers import Answer, Session, Statement
 from platemark.store.codec import is_json, kind_of, project_of, to_noun
 from platemark.store.counting import counts
 
 N = TypeVar("N", bound=Noun)
-_MARK = b"1:"
 
 
 class Rows:
@@ -97,12 +95,40 @@ class Rows:
         await self._meet(query.project)
         wanted = equal(table, {**query.equals, "project": query.project}) + _tagged(kind, table, query.tags)
         if query.cursor is not None:
-            wanted.append(table.c.id < _read_cursor(query.cursor))
+            wanted.append(table.c.id < cursors.id_of(query.cursor))
         wanted += _between(table, query.since, query.until)
         limit = max(1, query.limit)
         found = await self._nouns(kind, select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit + 1))
         data = tuple(found[:limit])
-        return Page(data, _cursor(data[-1].id) if len(found) > limit else None)
+        return Page(data, cursors.after_id(data[-1].id) if len(found) > limit else None)
+
+    async def page_by(self, kind: type[N], field: str, query: Query) -> Page[N]:
+        """One page of what a project has, by a text field and then by id, both ascending; otherwise as `page`.
+
+        What may have one of several values is sought value by value, so that an index gives each in order.
+        """
+        table = kind_of(kind).table
+        await self._meet(query.project)
+        column, limit = table.c[field], max(1, query.limit)
+        further = [*_tagged(kind, table, query.tags), *_between(table, query.since, query.until)]
+        if query.cursor is not None:
+            further.append(tuple_(column, table.c.id) > tuple_(*cursors.place_of(query.cursor)))
+        searches = [
+            (
+                select(table)
+                .where(*equal(table, {**equals, "project": query.project}), *further)
+                .order_by(column, table.c.id)
+                .limit(limit + 1),
+                None,
+            )
+            for equals in _singly(query.equals)
+        ]
+        answers = await self._run_all(*searches) if searches else []
+        found = [to_noun(kind, row) for answer in answers for row in answer.rows]
+        found.sort(key=lambda noun: (getattr(noun, field), noun.id))
+        data = tuple(found[:limit])
+        more = len(found) > limit
+        return Page(data, cursors.after_place(getattr(data[-1], field), data[-1].id) if more else None)
 
     async def count_by(
         self,
@@ -189,6 +215,15 @@ def equal(table: Table, equals: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return [_compare(table, name, value) for name, value in equals.items()]
 
 
+def _singly(equals: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same search as several that each name one value of every field."""
+    return [dict(zip(equals, each, strict=True)) for each in product(*map(_values, equals.values()))]
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return dict.fromkeys(cast("Iterable[Any]", value)) if isinstance(value, tuple | frozenset) else (value,)
+
+
 def _compare(table: Table, name: str, value: Any) -> ColumnElement[bool]:
     if name not in table.c or is_json(table, name):
         raise TypeError(f"{table.name} cannot be searched by {name}.")
@@ -221,21 +256,3 @@ def _tagged(kind: type[Noun], table: Table, wanted: Mapping[str, str]) -> list[C
         )
         for name, value in wanted.items()
     ]
-
-
-def _cursor(id: str) -> str:
-    return base64.urlsafe_b64encode(_MARK + id.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> str:
-    try:
-        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        id = decoded.removeprefix(_MARK).decode("ascii")
-    except (binascii.Error, ValueError):
-        decoded, id = b"", ""
-    if not decoded.startswith(_MARK) or not id.isprintable() or not id:
-        message = "This cursor is not one that a list gave. Use next_cursor as it came, or leave it out to start over."
-        raise InvalidRequest(
-            message, errors=[FieldError(pointer="/query/cursor", code="invalid_cursor", message=message)]
-        )
-    return id

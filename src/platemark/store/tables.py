@@ -1,31 +1,23 @@
 """One table per noun. Columns are named as the noun's fields; nested values are JSON. A test compares the two."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
-    Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     literal_column,
 )
-from sqlalchemy.types import TypeEngine
 
 from platemark.core.attempt import ATTEMPT_MOVES, Attempt, Output
 from platemark.core.base import Noun
+from platemark.core.delivery import DELIVERY_MOVES, Delivery
 from platemark.core.event import TRANSIENT, Event
 from platemark.core.generation import GENERATION_MOVES, Generation, IdempotencyKey, PromptText
 from platemark.core.hashlist import ENTRY_MOVES, IMPORT_MOVES, LIST_MOVES, HashEntry, HashImport, HashList
@@ -36,69 +28,23 @@ from platemark.core.moderation import Verdict
 from platemark.core.money import Usage
 from platemark.core.policy import POLICY_MOVES, Policy
 from platemark.core.project import ApiKey, Person, Project
+from platemark.core.registry import RegistryEntry
+from platemark.core.rendition import Rendition
 from platemark.core.review import DECISION_MOVES, REVIEW_MOVES, Decision, Reveal, Review, ReviewerChoice, ReviewNote
 from platemark.core.takedown import TAKEDOWN_MOVES, Takedown, TakedownImage
 from platemark.core.upload import UPLOAD_MOVES, Upload
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment, kept in UTC. SQLite has no zones: there it is text that sorts by time."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-# SQLite numbers rows by itself only where the key is a plain INTEGER.
-_serial = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _key(name: str = "id") -> Column[Any]:
-    return Column(name, Text, primary_key=True)
-
-
-def _all(kind: TypeEngine[Any], names: str, *, null: bool) -> list[Column[Any]]:
-    return [Column(name, kind, nullable=null) for name in names.split()]
-
-
-def _text(names: str, *, null: bool = False) -> list[Column[Any]]:
-    return _all(Text(), names, null=null)
-
-
-def _whole(names: str, *, null: bool = False) -> list[Column[Any]]:
-    return _all(BigInteger(), names, null=null)
-
-
-def _time(names: str, *, null: bool = False) -> list[Column[Any]]:
-    return _all(UtcTime(), names, null=null)
-
-
-def _json(names: str, *, null: bool = False) -> list[Column[Any]]:
-    return _all(JSON(none_as_null=True), names, null=null)
-
-
-def _refers(name: str, target: str, *, null: bool = False) -> Column[Any]:
-    return Column(name, Text, ForeignKey(target), nullable=null)
-
+from platemark.core.watermark import WatermarkNumber
+from platemark.store.columns import json as _json
+from platemark.store.columns import key as _key
+from platemark.store.columns import metadata
+from platemark.store.columns import refers as _refers
+from platemark.store.columns import serial as _serial
+from platemark.store.columns import text as _text
+from platemark.store.columns import time as _time
+from platemark.store.columns import whole as _whole
+from platemark.store.registry_tables import registry_entries
+from platemark.store.release_tables import deliveries, renditions
+from platemark.store.watermark_tables import watermarks
 
 projects = Table(
     "projects", metadata, _key(), *_text("name profile"), *_time("created_at"), *_time("disabled_at", null=True)
@@ -139,7 +85,7 @@ generations = Table(
     metadata,
     _key(),
     *_text("project key status operation lane model text_sha256 response_format output_format cost_status cost_basis"),
-    *_text("profile"),
+    *_text("profile watermark"),
     *_text("requested_model model_revision user_sha256 role audience", null=True),
     _refers("text", "prompt_texts.id"),
     *_json("parameters inputs route tags warnings dropped"),
@@ -241,15 +187,23 @@ publications = Table(
     _refers("image", "images.id"),
     *_text("audience verdict", null=True),
     *_time("created_at changed_at"),
+    *_text("disclosure"),
+    *_text("label_text alt_text", null=True),
+    *_json("wanted targets"),
+    *_whole("attempts"),
+    *_json("error", null=True),
+    *_time("next_at published_at purged_at", null=True),
     Index(None, "image"),
     Index(None, "project", "state", "id"),
     Index(None, "state", "changed_at"),
+    Index(None, "state", "next_at"),
 )
 fingerprints = Table(
     "fingerprints",
     metadata,
     _key(),
     *_text("project sha256 pdq"),
+    *_text("core", null=True),
     *_whole("quality"),
     Index(None, "project", "sha256"),
 )
@@ -286,7 +240,7 @@ reviews = Table(
     *_time("created_at due_at expires_at"),
     *_time("claimed_at lease_until warn_at breached_at decided_at", null=True),
     Index(None, "project", "state", "id"),
-    Index(None, "project", "state", "place"),
+    Index(None, "project", "state", "place", "id"),
     Index(None, "state", "expires_at"),
     Index(None, "state", "due_at"),
     Index(None, "state", "lease_until"),
@@ -358,6 +312,8 @@ inspections = Table(
     *_time("created_at"),
     Index(None, "image"),
     Index(None, "project", "id"),
+    Index(None, "project", "verdict", "id"),
+    Index(None, "project", "input_sha256"),
 )
 usages = Table(
     "usages",
@@ -523,7 +479,11 @@ KINDS: dict[type[Noun], Kind] = {
     Image: Kind("image", images, "moderation_state", MODERATION_MOVES),
     Blob: Kind("blob", blobs),
     Publication: Kind("publication", publications, "state", PUBLICATION_MOVES),
+    Rendition: Kind("rendition", renditions),
+    Delivery: Kind("delivery", deliveries, "state", DELIVERY_MOVES),
     Fingerprint: Kind("fingerprint", fingerprints),
+    RegistryEntry: Kind("registry entry", registry_entries),
+    WatermarkNumber: Kind("watermark", watermarks),
     Verdict: Kind("verdict", verdicts),
     Review: Kind("review", reviews, "state", REVIEW_MOVES),
     Decision: Kind("decision", review_decisions, "state", DECISION_MOVES),

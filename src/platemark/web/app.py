@@ -11,10 +11,12 @@ from starlette.middleware import Middleware
 from platemark.core.ports import Platform
 from platemark.settings import Settings
 from platemark.web import openapi, operations
+from platemark.web.analyses import Analyses
 from platemark.web.ratelimit import RateLimits
 from platemark.web.requests import RequestFrame, handlers
 from platemark.web.stopping import Stopping
 from platemark.web.v1 import (
+    analyze,
     appeals,
     audit,
     desk,
@@ -31,14 +33,17 @@ from platemark.web.v1 import (
     people,
     policies,
     projects,
+    provenance,
     publications,
     reports,
     retention,
     reviews,
     takedowns,
     uploads,
+    verify_page,
     webhooks,
 )
+from platemark.web.v1.verify_page import Visitors
 
 _V1 = (
     generate,
@@ -46,9 +51,12 @@ _V1 = (
     images,
     uploads,
     publications,
+    provenance,
+    verify_page,
     desk,
     appeals,
     reviews,
+    analyze,
     inspections,
     moderations,
     models,
@@ -98,6 +106,8 @@ def create_app(platform: Platform, settings: Settings, *, stopping: Stopping) ->
     app.state.settings = settings
     app.state.stopping = stopping
     app.state.rates = RateLimits(platform.clock, per_minute=settings.rate_per_minute, burst=settings.rate_burst)
+    app.state.visitors = Visitors(platform.clock)
+    app.state.analyses = Analyses(platform.clock, settings)
     if settings.role in ("all", "api"):
         _add_routes(app)
     app.include_router(operations.router)

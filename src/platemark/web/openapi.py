@@ -14,7 +14,8 @@ from platemark.core.request import GenerationRequest
 from platemark.core.resource import Problem
 from platemark.web import documented
 from platemark.web.uploads import CONTROL_IMAGE, NOT_TEXT
-from platemark.web.v1.appeals import Appeal
+from platemark.web.v1.analyze import AnalysisRequest
+from platemark.web.v1.appeals import Appeal, NamedAppeal
 from platemark.web.v1.hash_lists import NewHashList, Withdrawal
 from platemark.web.v1.holds import NewHold
 from platemark.web.v1.keys import NewKey, Rotation
@@ -31,6 +32,7 @@ _SHARED = documented.faults(Unauthenticated, NotAllowed, InvalidRequest, RateLim
 # What is sent, and what comes back when it was no good: those that no route names as its answer.
 _BODIES: tuple[type[BaseModel], ...] = (
     GenerationRequest,
+    AnalysisRequest,
     ModerationRequest,
     NewKey,
     Rotation,
@@ -56,6 +58,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     Declined,
     Unveiling,
     Appeal,
+    NamedAppeal,
 )
 _REF = "#/components/schemas/{model}"
 _KEY = {

@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import IO, Annotated, Literal, Self
 
@@ -40,6 +41,8 @@ class Weight(Part):
     size: Annotated[int, Field(gt=0)]
     licence: str
     purpose: str
+    # The day on which its publisher took the file from its source: lists of certificates age.
+    dated: date | None = None
 
     @model_validator(mode="after")
     def _has_what_its_source_needs(self) -> Self:

@@ -8,10 +8,12 @@ import anyio
 from platemark.core.image import Blob, Fingerprint, Image, Publication
 from platemark.core.ports import Platform, Transaction
 from platemark.core.project import Principal
+from platemark.core.rendition import Rendition
 from platemark.core.review import OPEN, Review
-from platemark.flows import look
+from platemark.flows import look, registry
 from platemark.flows.keeping import holds
 from platemark.flows.note import tell, tell_case
+from platemark.flows.publications.deliver import recall
 from platemark.telemetry import logger
 
 log = logger(__name__)
@@ -40,7 +42,8 @@ async def drop(
         image = await tx.change(image, deleted_at=platform.clock.now())
         await _forget(platform, tx, image)
         await tell(platform, tx, "image.deleted", image, sha256=image.sha256, key=key, by=by, retention=retention)
-        doomed = [await _doom(platform, tx, image, digest) for digest in {image.sha256, image.original_sha256}]
+        digests = {image.sha256, image.original_sha256, *await _drop_renditions(platform, tx, image)}
+        doomed = [await _doom(platform, tx, image, digest) for digest in digests]
     await _sweep_all(platform, [blob for blob in doomed if blob])
     return image
 
@@ -49,6 +52,7 @@ async def _forget(platform: Platform, tx: Transaction, image: Image) -> None:
     """What speaks of the pixels, and what still waits for them."""
     for entry in await tx.all(Fingerprint, id=image.id):
         await tx.remove(entry)
+    await registry.forget(tx, image)
     await end_publications(platform, tx, image)
     for case in await tx.all(Review, image=image.id, state=OPEN):
         if case.state != "decided":
@@ -56,12 +60,24 @@ async def _forget(platform: Platform, tx: Transaction, image: Image) -> None:
             await tell_case(platform, tx, "review.expired", ended)
 
 
+async def _drop_renditions(platform: Platform, tx: Transaction, image: Image) -> set[str]:
+    """The files of its releases lose their bytes and keep their rows: what was public can be told for ever."""
+    found = await tx.all(Rendition, image=image.id, deleted_at=None)
+    for each in found:
+        await tx.change(each, deleted_at=platform.clock.now())
+    return {each.sha256 for each in found}
+
+
 async def end_publications(platform: Platform, tx: Transaction, image: Image, **why: Any) -> None:
     """Take back what is published, refuse what is not yet."""
     now = platform.clock.now()
     for publication in await tx.all(Publication, image=image.id, state=("draft", "held", "published")):
         withdrawn = publication.state == "published"
-        await tx.change(publication, state="withdrawn" if withdrawn else "rejected", changed_at=now)
+        ended = await tx.change(
+            publication, state="withdrawn" if withdrawn else "rejected", changed_at=now, next_at=None
+        )
+        if withdrawn:
+            await recall(platform, tx, ended)
         type = "publication.withdrawn" if withdrawn else "publication.rejected"
         await tell(platform, tx, type, image, publication=publication.id, audience=publication.audience, **why)
 
@@ -78,7 +94,7 @@ async def _named(tx: Transaction, blob: Blob) -> bool:
     for name in ("sha256", "original_sha256"):
         if await tx.all(Image, project=blob.project, deleted_at=None, limit=1, **{name: blob.sha256}):
             return True
-    return False
+    return bool(await tx.all(Rendition, project=blob.project, sha256=blob.sha256, deleted_at=None, limit=1))
 
 
 async def _sweep_all(platform: Platform, doomed: Sequence[Blob]) -> int:

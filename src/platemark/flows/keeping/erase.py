@@ -1,14 +1,18 @@
 """Erase: a person's words go, the record and its chain stay whole (promise P8)."""
 
+from typing import Any
+
 from platemark.core.errors import Conflict
 from platemark.core.generation import Generation, IdempotencyKey, PromptText
+from platemark.core.hold import Hold
 from platemark.core.image import Image
 from platemark.core.ports import Platform, Transaction
 from platemark.core.project import Principal
+from platemark.core.takedown import OPEN, Takedown
 from platemark.core.upload import Upload
 from platemark.flows import look
-from platemark.flows.keeping import holds
-from platemark.flows.note import tell
+from platemark.flows.keeping import holds, takedown
+from platemark.flows.note import emit, tell
 
 
 async def erase_text(platform: Platform, principal: Principal, generation_id: str) -> Generation:
@@ -80,3 +84,35 @@ async def wipe_upload(
     await tx.change(upload, user_sha256=None, body_sha256="erased" if upload.replay_key else None)
     image = await tx.get(Image, upload.image)
     await tell(platform, tx, "text.erased", image, upload=upload.id, key=key, retention=retention)
+
+
+async def erase_statement(platform: Platform, principal: Principal, takedown_id: str) -> Takedown:
+    """Delete what a claimant wrote, with its salt. Raises NotFound, Conflict while the notice is open, LegalHold."""
+    principal.require("moderation:manage")
+    async with platform.store.transaction() as tx:
+        notice = await takedown.own(tx, principal, takedown_id)
+        if notice.state in OPEN:
+            raise Conflict(f"This notice is {notice.state}: decide about it before its statement is erased.")
+        for row in await takedown.images_of(tx, notice):
+            await holds.refuse(platform, tx, notice.project, image=row.image)
+        await _empty(platform, tx, notice.project, notice.statement, takedown=notice.id, by=principal.actor)
+    return notice
+
+
+async def erase_note(platform: Platform, principal: Principal, hold_id: str) -> Hold:
+    """Delete the note of a hold that has ended. Raises NotFound, and LegalHold where it or another one still keeps."""
+    principal.require("moderation:manage")
+    async with platform.store.transaction() as tx:
+        hold = await holds.own(tx, principal, hold_id)
+        await holds.refuse_same(platform, tx, hold)
+        if hold.note is not None:
+            await _empty(platform, tx, hold.project, hold.note, hold=hold.id, by=principal.actor)
+    return hold
+
+
+async def _empty(platform: Platform, tx: Transaction, project: str, text_id: str, **facts: Any) -> None:
+    """Words that people wrote about a matter. Erasing twice is erasing once."""
+    text = await tx.get(PromptText, text_id)
+    if text.erased_at is None:
+        await empty(platform, tx, text)
+        await emit(platform, tx, "text.erased", project, facts)

@@ -116,7 +116,7 @@ async def release(platform: Platform, principal: Principal, hold_id: str) -> Hol
     """
     principal.require("moderation:manage")
     async with platform.store.transaction() as tx:
-        hold = await _own(tx, principal, hold_id)
+        hold = await own(tx, principal, hold_id)
         if not active(hold, platform.clock.now()):
             raise Conflict(f"The hold {hold.id} has ended already.")
         alone = hold.created_by == principal.actor
@@ -128,7 +128,8 @@ async def release(platform: Platform, principal: Principal, hold_id: str) -> Hol
     return hold
 
 
-async def _own(read: Reading, principal: Principal, hold_id: str) -> Hold:
+async def own(read: Reading, principal: Principal, hold_id: str) -> Hold:
+    """A hold of the caller's project. Raises NotFound."""
     hold = await read.find(Hold, hold_id)
     if hold is None or hold.project != principal.project:
         raise NotFound(f"There is no hold {hold_id!r} in this project.")
@@ -139,7 +140,7 @@ async def find(platform: Platform, principal: Principal, hold_id: str) -> tuple[
     """One hold and its note. Raises NotAllowed, NotFound."""
     principal.require("moderation:manage")
     async with platform.store.reading() as read:
-        hold = await _own(read, principal, hold_id)
+        hold = await own(read, principal, hold_id)
         return hold, await _note(read, hold)
 
 
@@ -208,6 +209,19 @@ async def refuse(
             f"{image or generation} is kept by the legal hold {hold.id} until {hold.until:%Y-%m-%d %H:%M} UTC. It can "
             "be deleted and erased after that, or once somebody with moderation:manage has released the hold."
         )
+
+
+async def refuse_same(platform: Platform, tx: Transaction, hold: Hold) -> None:
+    """Raise LegalHold while this hold, or another one of the very same thing, keeps it."""
+    now = platform.clock.now()
+    about: dict[str, Any] = {"image": hold.image, "generation": hold.generation, "user_sha256": hold.user_sha256}
+    same = await tx.all(Hold, project=hold.project, released_at=None, **about)
+    if keeping := next((each for each in same if active(each, now)), None):
+        raise LegalHold(
+            f"The hold {keeping.id} is in force. Its notes can be erased once it was released or has ended."
+        )
+    if hold.image or hold.generation:
+        await refuse(platform, tx, hold.project, image=hold.image, generation=hold.generation)
 
 
 async def end_due(platform: Platform) -> int:

@@ -31,22 +31,24 @@ async def upload_of(read: Reading, image: Image) -> RecordUpload | None:
     )
 
 
-async def holds_of(read: Reading, image: Image) -> tuple[JsonObject, ...]:
-    """Holds on the image and on its generation, ended ones too. What people wrote about them stays in their rows."""
-    found = await read.all(Hold, image=image.id)
-    if image.generation is not None:
-        found += await read.all(Hold, generation=image.generation)
+async def holds_of(read: Reading, *images: Image, generation: str | None = None) -> tuple[JsonObject, ...]:
+    """Holds on images and their generation, ended ones too. What people wrote about them stays in their rows."""
+    ids = tuple(image.id for image in images)
+    found = await read.all(Hold, image=ids) if ids else []
+    if generation is not None:
+        found += await read.all(Hold, generation=generation)
     return tuple(hold.model_dump(mode="json", exclude={"note", "project", "user_sha256"}) for hold in found)
 
 
-async def takedowns_of(read: Reading, image: Image) -> tuple[JsonObject, ...]:
-    """Notices that are about the image, without what the claimant wrote."""
-    rows = await read.all(TakedownImage, image=image.id)
+async def takedowns_of(read: Reading, *images: Image) -> tuple[JsonObject, ...]:
+    """Notices that are about the images, each with the image, without what the claimant wrote."""
+    rows = await read.all(TakedownImage, image=tuple(image.id for image in images)) if images else []
     shown = {"id", "kind", "state", "created_at", "due_at", "decided_at", "decided_by", "reason_code"}
     return tuple(
         [
             {
                 **(await read.get(Takedown, row.takedown)).model_dump(mode="json", include=shown),
+                "image": row.image,
                 "how": row.how,
                 "done_at": row.done_at and row.done_at.isoformat(),
             }

@@ -20,7 +20,7 @@ from platemark.flows.note import emit
 from platemark.telemetry import PURGED, logger
 
 log = logger(__name__)
-What = Literal["rejected", "drafts", "responses", "texts"]
+What = Literal["rejected", "drafts", "published", "withdrawn", "responses", "texts"]
 N = TypeVar("N", bound=Noun)
 _BATCH = 100
 # Evidence of a crime is preserved, and never deleted by a timer: a person decides with the authorities.
@@ -136,11 +136,22 @@ def _classes(platform: Platform) -> list[_Class[Any]]:
     spans = platform.limits.retention
     live = {"moderation_state": "blocked", "deleted_at": None}
     unused = {"state": ("draft", "held")}
+    public, taken_back = {"state": "published"}, {"state": "withdrawn", "purged_at": None}
     found: list[_Class[Any]] = []
     if spans.rejected is not None:
         found.append(_Class("rejected", spans.rejected, Image, "created_at", live, _image_stays, _drop_rejected))
     if spans.drafts is not None:
         found.append(_Class("drafts", spans.drafts, Publication, "changed_at", unused, _draft_stays, _drop_draft))
+    if spans.published is not None:
+        found.append(
+            _Class("published", spans.published, Publication, "changed_at", public, _published_stays, _drop_published)
+        )
+    if spans.withdrawn is not None:
+        found.append(
+            _Class(
+                "withdrawn", spans.withdrawn, Publication, "changed_at", taken_back, _withdrawn_stays, _drop_withdrawn
+            )
+        )
     if spans.responses is not None:
         found.append(
             _Class(
@@ -181,6 +192,42 @@ async def _drop_draft(platform: Platform, draft: Publication) -> None:
     async with platform.store.reading() as read:
         image = await read.get(Image, draft.image)
     await delete.drop(platform, image, retention="drafts")
+
+
+async def _published_stays(platform: Platform, read: Reading, public: Publication) -> str | None:
+    others = await read.all(Publication, image=public.image, state="published")
+    if any(other.changed_at > public.changed_at for other in others):
+        return "it was published again since"
+    return await _image_stays(platform, read, await read.get(Image, public.image))
+
+
+async def _drop_published(platform: Platform, public: Publication) -> None:
+    async with platform.store.reading() as read:
+        image = await read.get(Image, public.image)
+    await delete.drop(platform, image, retention="published")
+
+
+async def _withdrawn_stays(platform: Platform, read: Reading, withdrawn: Publication) -> str | None:
+    image = await read.get(Image, withdrawn.image)
+    if image.deleted_at is not None:
+        return None
+    if await read.all(Publication, image=image.id, state=("draft", "held", "published"), limit=1):
+        return "it is wanted elsewhere"
+    since = await read.all(Publication, image=image.id, state="withdrawn")
+    if any(other.changed_at > withdrawn.changed_at for other in since):
+        return "it was withdrawn again since"
+    return await _image_stays(platform, read, image)
+
+
+async def _drop_withdrawn(platform: Platform, withdrawn: Publication) -> None:
+    """The picture, where it is still there; and the mark by which the next purge does not look here again."""
+    async with platform.store.reading() as read:
+        image = await read.get(Image, withdrawn.image)
+    if image.deleted_at is None:
+        await delete.drop(platform, image, retention="withdrawn")
+    async with platform.store.transaction() as tx:
+        for each in await tx.all(Publication, image=image.id, state="withdrawn", purged_at=None):
+            await tx.change(each, purged_at=platform.clock.now())
 
 
 async def _response_stays(platform: Platform, read: Reading, attempt: Attempt) -> str | None:

@@ -110,7 +110,7 @@ async def find(platform: Platform, principal: Principal, takedown_id: str) -> No
     """One notice with everything about it. Raises NotAllowed, NotFound."""
     principal.require("moderation:manage")
     async with platform.store.reading() as read:
-        return await _notice(read, await _own(read, principal, takedown_id))
+        return await _notice(read, await own(read, principal, takedown_id))
 
 
 async def listing(platform: Platform, principal: Principal, query: Query) -> Page[Takedown]:
@@ -136,23 +136,29 @@ async def strikes_of(read: Reading, project: str, user_sha256: str) -> int:
     return sum(notice.kind in COUNTED for notice in kinds)
 
 
-async def _own(read: Reading, principal: Principal, takedown_id: str) -> Takedown:
+async def own(read: Reading, principal: Principal, takedown_id: str) -> Takedown:
+    """A notice of the caller's project. Raises NotFound."""
     found = await read.find(Takedown, takedown_id)
     if found is None or found.project != principal.project:
         raise NotFound(f"There is no takedown notice {takedown_id!r} in this project.")
     return found
 
 
+async def images_of(read: Reading, takedown: Takedown) -> list[TakedownImage]:
+    """The pictures that it names, and copies of them."""
+    return await read.all(TakedownImage, takedown=takedown.id)
+
+
 async def add(platform: Platform, principal: Principal, takedown_id: str, named: Sequence[str]) -> Notice:
     """Further pictures for a notice that is open, with their copies. Raises NotFound, Conflict, InvalidRequest."""
     principal.require("moderation:manage")
     async with platform.store.reading() as read:
-        notice = await _own(read, principal, takedown_id)
+        notice = await own(read, principal, takedown_id)
         known = {row.image for row in await read.all(TakedownImage, takedown=notice.id)}
     images = await _named(platform, principal.project, named)
     rows = [row for row in await _rows(platform, notice, images) if row.image not in known]
     async with platform.store.transaction() as tx:
-        current = await _own(tx, principal, takedown_id)
+        current = await own(tx, principal, takedown_id)
         if current.state != "received":
             raise Conflict(f"This notice is {current.state}: file a new one.")
         await tx.add(*rows)
@@ -168,7 +174,7 @@ async def act(platform: Platform, principal: Principal, takedown_id: str) -> Not
     notice = await find(platform, principal, takedown_id)
     if notice.takedown.state == "received":
         async with platform.store.transaction() as tx:
-            current = await _own(tx, principal, takedown_id)
+            current = await own(tx, principal, takedown_id)
             code, now = CODES[current.kind], platform.clock.now()
             changes: dict[str, Any] = {"decided_by": principal.actor, "decided_at": now, "reason_code": code}
             current = await tx.change(current, state="acting", **changes)
@@ -243,7 +249,7 @@ async def _close(
 ) -> Notice:
     now = platform.clock.now()
     async with platform.store.transaction() as tx:
-        current = await _own(tx, principal, takedown_id)
+        current = await own(tx, principal, takedown_id)
         changes: dict[str, Any] = {"decided_by": principal.actor, "decided_at": now, "reason_code": code}
         current = await tx.change(current, state=state, **changes)
         facts = {"reason_code": code, "in_time": now <= current.due_at} if state == "rejected" else {}

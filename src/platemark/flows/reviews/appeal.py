@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from platemark.core.errors import Conflict
+from platemark.core.errors import Conflict, NotFound
 from platemark.core.generation import Generation
 from platemark.core.image import Publication
 from platemark.core.message import MESSAGES
@@ -25,8 +25,13 @@ _NO = ("rejected", "sent_back")
 _LEVEL, _HARD_LEVEL = 2, 3
 
 
-async def appeal_generation(platform: Platform, principal: Principal, id: str, why: str | None = None) -> Review:
-    """Ask that the refusal of a request be looked at again. Raises Conflict where there is none of ours, or no more."""
+async def appeal_generation(
+    platform: Platform, principal: Principal, id: str, why: str | None = None, of: str | None = None
+) -> Review:
+    """Ask that the refusal of a request be looked at again; `of`: by which verdict, the newest when absent.
+
+    Raises Conflict where there is none of ours, or no more, NotFound where `of` is none of them.
+    """
     principal.require("images:write")
     generation = await look.generation(platform, principal, id)
     if generation.status != "blocked":
@@ -34,14 +39,17 @@ async def appeal_generation(platform: Platform, principal: Principal, id: str, w
     if not by_policy(generation):
         raise Conflict("The provider refused this by its own rules, so there is nothing of ours to appeal.")
     async with platform.store.transaction() as tx:
-        ruled = await _refusal(tx, generation=id)
+        ruled = await _named(tx, of, await _refusals(tx, generation=id))
         return await _appeal(platform, tx, principal, ruled, await _rejected(tx, ruled), why)
 
 
-async def appeal_image(platform: Platform, principal: Principal, id: str, why: str | None = None) -> Review:
+async def appeal_image(
+    platform: Platform, principal: Principal, id: str, why: str | None = None, of: str | None = None
+) -> Review:
     """Ask that the block of an image, or of a publication of it, be looked at again.
 
-    Raises Conflict where there is none, or it was appealed before.
+    `of`: which of several refusals, by its publication or verdict; the newest when absent. Raises Conflict where there
+    is none, or it was appealed before, NotFound where `of` is none of them.
     """
     principal.require("images:write")
     image = await look.image(platform, principal, id)
@@ -51,7 +59,7 @@ async def appeal_image(platform: Platform, principal: Principal, id: str, why: s
             raise Conflict(
                 f"This image is {image.moderation_state} and no publication of it was rejected: nothing to appeal."
             )
-        ruled = await _refusal(tx, image=id)
+        ruled = await _named(tx, of, await _refusals(tx, image=id))
         return await _appeal(platform, tx, principal, ruled, await _rejected(tx, ruled), why)
 
 
@@ -65,8 +73,8 @@ async def appeal_review(platform: Platform, principal: Principal, id: str, why: 
         return await _appeal(platform, tx, principal, await tx.get(Verdict, found.verdict), found, why)
 
 
-async def _refusal(read: Reading, **subject: Any) -> Verdict:
-    """The verdict that stopped it: a block, or what a person rejected."""
+async def _refusals(read: Reading, **subject: Any) -> list[Verdict]:
+    """The verdicts that stopped it, the newest last: blocks, and what a person rejected. Raises Conflict for none."""
     found = [
         ruled
         for ruled in await read.all(Verdict, order_by="created_at", **subject)
@@ -75,7 +83,19 @@ async def _refusal(read: Reading, **subject: Any) -> Verdict:
     ]
     if not found:
         raise Conflict("No decision of ours stopped this, so there is nothing to appeal.")
-    return found[-1]
+    return found
+
+
+async def _named(read: Reading, of: str | None, refusals: Sequence[Verdict]) -> Verdict:
+    """The refusal that `of` names by its publication or its own id; the newest where that is None."""
+    if of is None:
+        return refusals[-1]
+    publication = await read.find(Publication, of) if of.startswith("pub_") else None
+    wanted = publication.verdict if publication else of
+    for ruled in refusals:
+        if ruled.id == wanted:
+            return ruled
+    raise NotFound(f"{of} names no refusal of this. Name a rejected publication of it, or a verdict that stopped it.")
 
 
 async def _rejected(read: Reading, ruled: Verdict) -> Review | None:
@@ -96,7 +116,7 @@ class Standing:
 async def standing(platform: Platform, read: Reading, **subject: Any) -> Standing | None:
     """What is known of the refusal of a request or an image; None where it was none of ours."""
     try:
-        ruled = await _refusal(read, **subject)
+        ruled = (await _refusals(read, **subject))[-1]
     except Conflict:
         return None
     cases = await read.all(Review, verdict=ruled.id)
@@ -125,7 +145,10 @@ async def _appeal(
     now = platform.clock.now()
     decided = earlier.decided_at if earlier is not None and earlier.decided_at else ruled.created_at
     if any(case.kind == "appeal" for case in await tx.all(Review, verdict=ruled.id)):
-        raise Conflict("This decision was appealed already. Its appeal says how it ended.")
+        raise Conflict(
+            "This decision was appealed already. Its appeal says how it ended; where there are other refusals, name "
+            "one by its publication or verdict."
+        )
     if now > decided + APPEAL_WITHIN:
         raise Conflict(f"A decision can be appealed for six months; this one is of {decided:%Y-%m-%d}.")
     found = await _open(platform, tx, principal, ruled, earlier, now)

@@ -1,6 +1,6 @@
 """Review: the queue of cases that wait for a person, and who holds which one for how long."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -12,8 +12,7 @@ from platemark.flows.foureyes import SINGLE_OPERATOR, several
 from platemark.flows.note import tell_case
 
 Letting = Literal["not_now", "unsure", "conflict_of_interest", "distress", "other"]
-# The head of a queue is what is worked on; behind it are pages of everything, newest first.
-_LONGEST_QUEUE = 1000
+_MOMENT = timedelta(microseconds=1)
 _LEVEL_OF_ADMINS = 3
 
 
@@ -43,23 +42,42 @@ async def reviewer_of(read: Reading, principal: Principal) -> Reviewer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Filters of the queue; None and empty ones do not filter. `waiting`: for at least so long."""
+    """Filters of the queue; None and empty ones do not filter. `waiting`: for at least so long.
+
+    `since`, which is included, and `until`, which is not: when the case was opened.
+    """
 
     equals: dict[str, Any] = field(default_factory=dict[str, Any])
     waiting: timedelta | None = None
     limit: int = 50
+    cursor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
-async def queue(platform: Platform, principal: Principal, wanted: Wanted) -> list[Review]:
-    """Open cases, riskiest first, then those that are due first; at most the first thousand of them."""
+async def queue(platform: Platform, principal: Principal, wanted: Wanted) -> Page[Review]:
+    """One page of the open cases, riskiest first, then those that are due first.
+
+    A case that is raised, or goes to another desk, while somebody turns the pages changes its place and may be missed
+    or seen twice. Raises InvalidRequest for a cursor that is not of a queue.
+    """
     principal.require("reviews:decide")
-    equals = {"state": ("pending", "claimed"), **wanted.equals}
+    query = Query(
+        principal.project,
+        limit=wanted.limit,
+        cursor=wanted.cursor,
+        equals={"state": ("pending", "claimed"), **wanted.equals},
+        since=wanted.since,
+        until=_until(wanted, platform.clock.now()),
+    )
     async with platform.store.reading() as read:
-        found = await read.all(Review, order_by="place", limit=_LONGEST_QUEUE, project=principal.project, **equals)
-    if wanted.waiting is not None:
-        before = platform.clock.now() - wanted.waiting
-        found = [case for case in found if case.created_at <= before]
-    return found[: wanted.limit]
+        return await read.page_by(Review, "place", query)
+
+
+def _until(wanted: Wanted, now: datetime) -> datetime | None:
+    # Who came at the last moment of it has waited for long enough.
+    waited = [now - wanted.waiting + _MOMENT] if wanted.waiting is not None else []
+    return min((*waited, *([wanted.until] if wanted.until else [])), default=None)
 
 
 async def page(platform: Platform, principal: Principal, query: Query) -> Page[Review]:
@@ -89,14 +107,17 @@ async def claim(platform: Platform, principal: Principal, id: str) -> Review:
 
 async def claim_next(platform: Platform, principal: Principal, wanted: Wanted) -> Review | None:
     """Claim the first case of the queue that the caller may decide; None where there is none."""
-    head = await queue(platform, principal, Wanted(wanted.equals, wanted.waiting, _LONGEST_QUEUE))
-    for waiting in head:
-        try:
-            return await claim(platform, principal, waiting.id)
-        except (Conflict, NotAllowed):
-            # Somebody else was faster, or this one is not for the caller.
-            continue
-    return None
+    while True:
+        head = await queue(platform, principal, wanted)
+        for waiting in head.data:
+            try:
+                return await claim(platform, principal, waiting.id)
+            except (Conflict, NotAllowed):
+                # Somebody else was faster, or this one is not for the caller.
+                continue
+        if head.next_cursor is None:
+            return None
+        wanted = replace(wanted, cursor=head.next_cursor)
 
 
 async def take(platform: Platform, tx: Transaction, who: Reviewer, found: Review) -> Review:

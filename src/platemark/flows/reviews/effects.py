@@ -6,14 +6,16 @@ from typing import Any
 from platemark.core.errors import BlockedByAppPolicy, Conflict
 from platemark.core.generation import Generation
 from platemark.core.image import Image, ModerationState, Publication, PublicationState
-from platemark.core.moderation import ReviewStatus, Verdict
+from platemark.core.moderation import CLOSING_CODES, ReviewStatus, Verdict, refuses
 from platemark.core.ports import Platform, Reading, Transaction
 from platemark.core.review import OPEN, OUTCOME, Decision, Reveal, Review, ReviewKind, ReviewState
 from platemark.core.sentence import sentence
 from platemark.flows.end import end, ended
 from platemark.flows.note import case_of, tell, tell_case
+from platemark.flows.publications.deliver import recall_all
+from platemark.flows.publications.release import finish_due
 from platemark.flows.publish import release
-from platemark.flows.reviews.timing import raised
+from platemark.flows.reviews.timing import Said, expiry, raised
 from platemark.telemetry import logger
 
 log = logger(__name__)
@@ -55,6 +57,12 @@ async def follow(platform: Platform, moved: Sequence[Generation]) -> None:
         except Exception:
             # It is released and written down: the sweeper submits it again.
             log.exception("submit.failed", generation=generation.id)
+    try:
+        # What a person let through becomes public now.
+        await finish_due(platform)
+    except Exception:
+        # It is written down: the sweeper tries again.
+        log.exception("release.failed")
 
 
 async def carry_out(
@@ -84,9 +92,12 @@ async def _pass_on(platform: Platform, tx: Transaction, case: Review, decision: 
     limits, now = platform.limits.reviews, platform.clock.now()
     top = decision.desk in _TOP_DESKS
     level = _TOP_LEVEL if top else max(case.level, 2 if decision.action == "escalate" else 1)
+    schedule = raised(limits, now, case, level=level, desk=decision.desk)
     case = await tx.change(
         case,
-        **raised(limits, now, case, level=level, desk=decision.desk),
+        **schedule,
+        # It is due anew, and does not expire before.
+        expires_at=max(case.expires_at, schedule["due_at"]),
         state="pending",
         claimed_by=None,
         claimed_at=None,
@@ -110,15 +121,16 @@ async def look_again(
     platform: Platform, tx: Transaction, root: Review, kind: ReviewKind, barred: Sequence[str]
 ) -> Review:
     """Open a case in which somebody else answers the same question."""
-    limits, now = platform.limits.reviews, platform.clock.now()
-    level = _TOP_LEVEL if kind == "adjudication" else root.level
+    limits, now = platform.limits, platform.clock.now()
+    schedule = raised(limits.reviews, now, root, level=_TOP_LEVEL if kind == "adjudication" else root.level)
+    said = Said(code=root.reason_code, audience=root.audience, hard=root.hard)
     again = case_of(
         platform,
         await tx.get(Verdict, root.verdict),
         kind=kind,
         of=root.id,
-        expires_at=max(root.expires_at, now + platform.limits.review_expires_after),
-        schedule=raised(limits, now, root, level=level),
+        expires_at=max(root.expires_at, expiry(limits, now, schedule, **said)),
+        schedule=schedule,
         requester=root.requester,
         user_sha256=root.user_sha256,
         barred=tuple(dict.fromkeys((*root.barred, *barred))),
@@ -212,11 +224,23 @@ async def _allow(platform: Platform, tx: Transaction, root: Review, decision: De
     image = await tx.find(Image, root.image) if root.image else None
     if image is None or await _others(tx, root, image=image.id):
         return
+    if image.moderation_state == "blocked" and await _closed_besides(tx, root, image):
+        return
     state: ModerationState = "labelled" if decision.action == "approve_with_label" else "allowed"
     movable = {"in_review", "allowed", *(("blocked",) if undoing else ())}
     if image.moderation_state in movable and (image.moderation_state != "allowed" or state == "labelled"):
         wanted: tuple[PublicationState, ...] = ("held", "rejected") if undoing else ("held",)
         await _moderate(platform, tx, root, image, state, wanted, "draft")
+
+
+async def _closed_besides(tx: Transaction, root: Review, image: Image) -> bool:
+    """Whether another refusal than the one that is undone keeps the picture closed."""
+    ruled = await tx.all(Verdict, order_by="created_at", image=image.id)
+    return any(
+        number == 0 or each.stage == "after_response" or each.reason_code in CLOSING_CODES
+        for number, each in enumerate(ruled)
+        if each.id != root.verdict and refuses(each)
+    )
 
 
 async def _forbid(platform: Platform, tx: Transaction, root: Review) -> None:
@@ -236,6 +260,8 @@ async def _moderate(
     publication: PublicationState,
 ) -> None:
     image = await tx.change(image, moderation_state=state)
+    if state == "blocked":
+        await recall_all(platform, tx, image)
     # Those that somebody asked for have verdicts, and so cases, of their own.
     for unused in await tx.all(Publication, image=image.id, state=waiting, verdict=None):
         await tx.change(unused, state=publication, changed_at=platform.clock.now())

@@ -14,6 +14,7 @@ from platemark.core.ports import Platform, Query, Reading
 from platemark.core.project import Principal
 from platemark.core.review import APPEAL_WITHIN, OUTCOME, Decision, Review, ReviewNote
 from platemark.core.sentence import sentence
+from platemark.flows.keeping import holds
 from platemark.flows.keys import note
 from platemark.flows.note import tell_case
 from platemark.flows.reviews.desk import case, reviewer_of
@@ -141,10 +142,14 @@ async def statement(platform: Platform, principal: Principal, id: str) -> JsonOb
 
 
 async def erase_notes(platform: Platform, principal: Principal, id: str) -> int:
-    """Erase what people wrote at a case; the chain keeps digests that say nothing any more. How many there were."""
+    """Erase what people wrote at a case; the chain keeps digests that say nothing any more. How many there were.
+
+    Raises LegalHold where one keeps what the case is about.
+    """
     async with platform.store.transaction() as tx:
         who = await reviewer_of(tx, principal)
         found = await case(tx, who.project, id)
+        await holds.refuse(platform, tx, found.project, image=found.image, generation=found.generation)
         notes = [each for each in await tx.all(ReviewNote, review=found.id) if each.erased_at is None]
         for each in notes:
             await tx.change(each, body=None, salt=None, erased_at=platform.clock.now())

@@ -12,7 +12,7 @@ from platemark.flows.end import end, ended
 from platemark.flows.note import tell_case
 from platemark.flows.reviews.desk import let_go
 from platemark.flows.reviews.effects import Moved, settle
-from platemark.flows.reviews.timing import raised
+from platemark.flows.reviews.timing import late_place
 from platemark.telemetry import REVIEW_BREACHES
 
 _WAITING = ("pending", "claimed")
@@ -62,7 +62,7 @@ async def _warn(platform: Platform, tx: Transaction, case: Review) -> Moved:
 
 async def _breach(platform: Platform, tx: Transaction, case: Review) -> Moved:
     level = max(case.level, _HIGHEST_BY_TIMER)
-    place = raised(platform.limits.reviews, case.created_at, case, level=level)["place"]
+    place = late_place(case, level)
     case = await tx.change(case, breached_at=platform.clock.now(), warn_at=None, level=level, place=place)
     await tell_case(platform, tx, "review.breached", case, level=case.level)
     REVIEW_BREACHES.labels(case.reason_code or "").inc()

@@ -1,6 +1,6 @@
 """Appeals: a refusal is looked at again by somebody else; and the statement of reasons for it."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -19,7 +19,9 @@ from platemark.web.auth import Call, Reader, Writer
 router = APIRouter(tags=["reviews"])
 _LARGEST_BODY = 64 * 1024
 _FILED = {201: {"model": AppealResource}, **documented.faults(NotFound, Conflict, MalformedBody, UnsupportedMedia)}
-_BODY = documented.body("Appeal", {"statement": "This is my own portrait, taken for an exhibition."})
+_SAID = {"statement": "This is my own portrait, taken for an exhibition."}
+_BODY, _NAMED_BODY = documented.body("Appeal", _SAID), documented.body("NamedAppeal", _SAID)
+A = TypeVar("A", bound=StrictModel)
 
 
 class Appeal(StrictModel):
@@ -28,8 +30,23 @@ class Appeal(StrictModel):
     statement: Annotated[CleanText, Field(min_length=1, max_length=4000)] | None = None
 
 
-async def _statement(call: Call) -> str | None:
-    return (await bodies.read_model(call.request, Appeal, _LARGEST_BODY)).statement
+class NamedAppeal(Appeal):
+    """The same about something that may have been refused several times."""
+
+    of: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^(pub|vdt)_[0-9a-f]{32}$",
+                description="Which refusal, by its publication or verdict; the newest when absent.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+async def _read(call: Call, kind: type[A]) -> A:
+    return await bodies.read_model(call.request, kind, _LARGEST_BODY)
 
 
 def _answer(found: Review) -> Response:
@@ -46,7 +63,8 @@ def _answer(found: Review) -> Response:
 )
 async def of_review(call: Writer, id: ReviewId) -> Response:
     """Once for each decision, within six months; somebody else looks again."""
-    return _answer(await review_appeal.appeal_review(call.platform, call.principal, id, await _statement(call)))
+    wanted = await _read(call, Appeal)
+    return _answer(await review_appeal.appeal_review(call.platform, call.principal, id, wanted.statement))
 
 
 @router.post(
@@ -55,11 +73,14 @@ async def of_review(call: Writer, id: ReviewId) -> Response:
     summary="Appeal the refusal of a request",
     status_code=201,
     responses=_FILED,
-    openapi_extra=_BODY,
+    openapi_extra=_NAMED_BODY,
 )
 async def of_generation(call: Writer, id: GenerationId) -> Response:
     """If it is overturned, the request starts. A provider's own refusal cannot be appealed here."""
-    return _answer(await review_appeal.appeal_generation(call.platform, call.principal, id, await _statement(call)))
+    wanted = await _read(call, NamedAppeal)
+    return _answer(
+        await review_appeal.appeal_generation(call.platform, call.principal, id, wanted.statement, wanted.of)
+    )
 
 
 @router.post(
@@ -68,11 +89,12 @@ async def of_generation(call: Writer, id: GenerationId) -> Response:
     summary="Appeal the block of an image",
     status_code=201,
     responses=_FILED,
-    openapi_extra=_BODY,
+    openapi_extra=_NAMED_BODY,
 )
 async def of_image(call: Writer, id: ImageId) -> Response:
     """If it is overturned, the image can be read again."""
-    return _answer(await review_appeal.appeal_image(call.platform, call.principal, id, await _statement(call)))
+    wanted = await _read(call, NamedAppeal)
+    return _answer(await review_appeal.appeal_image(call.platform, call.principal, id, wanted.statement, wanted.of))
 
 
 @router.get(

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from platemark.core.errors import Conflict, MalformedBody, NotFound, UnsupportedMedia
+from platemark.core.errors import Conflict, LegalHold, MalformedBody, NotFound, UnsupportedMedia
 from platemark.core.hold import Hold, HoldReason
 from platemark.core.keeping import HoldResource
 from platemark.core.request import CleanText, Name, StrictModel
 from platemark.core.resource import ListResource
-from platemark.flows.keeping import holds
+from platemark.flows.keeping import erase, holds
 from platemark.web import answers, bodies, documented
 from platemark.web.addresses import HoldId
 from platemark.web.auth import Call, Moderator
@@ -98,3 +98,14 @@ async def get(call: Moderator, id: HoldId) -> Response:
 async def release(call: Moderator, id: HoldId) -> Response:
     """Before its time; by somebody else than who placed it, once two people work in the project."""
     return answers.json(_resource(call, await holds.release(call.platform, call.principal, id)))
+
+
+@router.delete(
+    "/v1/holds/{id}/text",
+    operation_id="erase_hold_text",
+    summary="Erase the note of a legal hold",
+    responses={200: {"model": HoldResource}, **documented.faults(NotFound, LegalHold)},
+)
+async def erase_text(call: Moderator, id: HoldId) -> Response:
+    """Once it has ended, and no other hold keeps the same; the hold itself and the chain stay."""
+    return answers.json(_resource(call, await erase.erase_note(call.platform, call.principal, id)))

@@ -18,7 +18,7 @@ from platemark.core.desk import (
     PreviewResource,
     ReviewResource,
 )
-from platemark.core.errors import Conflict, Gone, MalformedBody, NotFound, UnsupportedMedia
+from platemark.core.errors import Conflict, Gone, LegalHold, MalformedBody, NotFound, UnsupportedMedia
 from platemark.core.moderation import Stage
 from platemark.core.request import CleanText, StrictModel
 from platemark.core.resource import ListResource
@@ -47,7 +47,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class ReviewFilters(Filters):
-    """Filters of the reviews. `queue` gives open cases by risk and due time; `newest` all of them, in pages."""
+    """Filters of the reviews. `queue` gives open cases by risk and due time, `newest` all of them."""
 
     order: Literal["queue", "newest"] = "queue"
     state: Annotated[list[ReviewState], Field(max_length=10)] = []
@@ -62,7 +62,7 @@ class ReviewFilters(Filters):
     @property
     def chosen(self) -> dict[str, Any]:
         """Fields that have to have a value."""
-        names = ("stage", "reason_code", "audience", "desk", "level")
+        names = ("kind", "stage", "reason_code", "audience", "desk", "level")
         found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return found | ({"state": tuple(self.state)} if self.state else {})
 
@@ -70,7 +70,7 @@ class ReviewFilters(Filters):
     def wanted(self) -> Wanted:
         """As the queue takes it."""
         waiting = None if self.waiting_seconds is None else timedelta(seconds=self.waiting_seconds)
-        return Wanted(self.chosen, waiting, self.limit)
+        return Wanted(self.chosen, waiting, self.limit, self.cursor, self.since, self.until)
 
 
 class GivenBack(StrictModel):
@@ -132,18 +132,16 @@ def _resource(found: Review, decision: Decision | None = None) -> ReviewResource
     responses={200: {"model": ListResource[ReviewResource]}},
 )
 async def listing(call: Reviewer, filters: Annotated[ReviewFilters, Query()]) -> Response:
-    """The queue, riskiest first and then what is due first; or, with `order=newest`, pages of every case."""
+    """Pages of the queue, riskiest first and then what is due first; or, with `order=newest`, of every case."""
     if filters.order == "queue":
-        wanted = filters.wanted
-        found = await review.queue(call.platform, call.principal, Wanted(wanted.equals, wanted.waiting, 1000))
-        found = [case for case in found if filters.kind in (None, case.kind)]
-        shown, cursor, more = found[: filters.limit], None, len(found) > filters.limit
+        page = await review.queue(call.platform, call.principal, filters.wanted)
     else:
-        query = filters.query(call.principal.project, kind=filters.kind, **filters.chosen)
+        query = filters.query(call.principal.project, **filters.chosen)
         page = await review.page(call.platform, call.principal, query)
-        shown, cursor, more = page.data, page.next_cursor, page.next_cursor is not None
-    data = tuple(_resource(case) for case in shown)
-    return answers.json(ListResource[ReviewResource](data=data, next_cursor=cursor, has_more=more))
+    data = tuple(_resource(case) for case in page.data)
+    return answers.json(
+        ListResource[ReviewResource](data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
+    )
 
 
 @router.post(
@@ -309,7 +307,7 @@ async def reveal(call: Reviewer, id: ReviewId) -> Response:
     "/v1/reviews/{id}/notes",
     operation_id="erase_review_notes",
     summary="Erase the notes of a review",
-    responses={200: {"model": ErasedResource}, **documented.faults(NotFound)},
+    responses={200: {"model": ErasedResource}, **documented.faults(NotFound, LegalHold)},
 )
 async def erase(call: Reviewer, id: ReviewId) -> Response:
     """What people wrote goes for good; the chain keeps digests that say nothing any more."""

@@ -8,11 +8,12 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from platemark.core.base import JsonObject
-from platemark.core.errors import Conflict, MalformedBody, NotFound, UnsupportedMedia
+from platemark.core.errors import Conflict, LegalHold, MalformedBody, NotFound, UnsupportedMedia
 from platemark.core.keeping import TakedownImageResource, TakedownResource
 from platemark.core.request import CleanText, Name, StrictModel
 from platemark.core.resource import ListResource
 from platemark.core.takedown import Takedown, TakedownKind, TakedownState
+from platemark.flows.keeping import erase
 from platemark.flows.keeping import takedown as flow
 from platemark.flows.keeping.takedown import Notice
 from platemark.web import answers, bodies, documented
@@ -196,3 +197,15 @@ async def reject(call: Moderator, id: TakedownId) -> Response:
 async def withdraw(call: Moderator, id: TakedownId) -> Response:
     """By the claimant, before anybody decided."""
     return answers.json(_resource(await flow.withdraw(call.platform, call.principal, id)))
+
+
+@router.delete(
+    "/v1/takedowns/{id}/text",
+    operation_id="erase_takedown_text",
+    summary="Erase the statement of a notice",
+    responses={200: {"model": TakedownResource}, **documented.faults(NotFound, Conflict, LegalHold)},
+)
+async def erase_text(call: Moderator, id: TakedownId) -> Response:
+    """What the claimant wrote goes for good once the notice is decided; what was done and the chain stay whole."""
+    notice = await erase.erase_statement(call.platform, call.principal, id)
+    return answers.json(_resource(await flow.find(call.platform, call.principal, notice.id)))

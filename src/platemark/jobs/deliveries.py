@@ -1,0 +1,26 @@
+"""Deliveries in the background: releases that wait for their files, and files that wait for their targets."""
+
+import anyio
+
+from platemark.core.ports import Platform
+from platemark.flows.publications import deliver, release
+from platemark.telemetry import logger
+
+log = logger(__name__)
+_BREATH_SECONDS = 0.2
+
+
+async def post(platform: Platform, every: float) -> None:
+    """Look after them, for ever: when something is told in this process, and every so many seconds."""
+    while True:
+        busy = 0
+        for chore in (release.finish_due, deliver.carry_out):
+            try:
+                busy += await chore(platform)
+            except Exception:
+                log.exception("post.failed", chore=chore.__name__)
+        if busy:
+            # More may be due; what cannot even be tried must not keep us busy.
+            await anyio.sleep(_BREATH_SECONDS)
+        else:
+            await platform.notices.wait(deliver.TOPIC, every)

@@ -1,0 +1,180 @@
+from typing import Any
+
+import pytest
+
+from pictures import encoded, noise
+from platemark.core.errors import Conflict
+from platemark.core.generation import Generation
+from platemark.core.image import Image, Publication
+from platemark.core.watermark import WatermarkNumber
+from platemark.flows import watermark
+from platemark.flows.record import image_record
+from platemark.flows.upload import upload
+from workbench import Bench
+
+pytestmark = pytest.mark.anyio
+
+
+async def numbers(bench: Bench) -> list[WatermarkNumber]:
+    async with bench.platform.store.reading() as read:
+        return await read.all(WatermarkNumber)
+
+
+async def made(bench: Bench, **fields: Any) -> tuple[Generation, Image, bytes]:
+    generation = await bench.make(width=512, height=512, **fields)
+    (image,) = await bench.images(generation)
+    return generation, image, await bench.platform.blobs.get(f"{image.project}/{image.sha256}")
+
+
+async def release(bench: Bench, image: Image) -> Publication:
+    async with bench.platform.store.reading() as read:
+        return (await read.all(Publication, image=image.id))[0]
+
+
+@pytest.mark.parametrize("asked", [True, "output"])
+@pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
+async def test_outputs_are_marked_at_once_where_that_is_asked_for(
+    bench: Bench, asked: bool | str, output_format: str
+) -> None:
+    _, image, data = await made(bench, watermark=asked, output_format=output_format)
+    (number,) = await numbers(bench)
+    assert (number.project, number.image, number.publication) == (image.project, image.id, None)
+    finding = await watermark.find(bench.platform, image.project, data)
+    assert (finding.status, finding.direction, finding.weight) == ("id_resolved", "ai", "strong")
+    assert (finding.detail["asset_id"], finding.detail["tenant_visible"]) == (image.id, True)
+    assert watermark.binding(number.number).encode() in data
+    record = (await image_record(bench.platform, bench.caller, image.id)).watermark
+    assert record == {"state": "on", "id": number.id, "version": "1", "key": number.key, "publications": []}
+
+
+@pytest.mark.parametrize("asked", [None, False, "publication"])
+async def test_outputs_are_not_marked_otherwise(bench: Bench, asked: bool | str | None) -> None:
+    generation, image, data = await made(bench, watermark=asked)
+    assert generation.warnings == ()
+    assert await numbers(bench) == []
+    assert (await watermark.find(bench.platform, image.project, data)).status == "absent"
+    assert (await image_record(bench.platform, bench.caller, image.id)).watermark is None
+
+
+async def test_a_picture_that_cannot_carry_a_number_says_so(bench: Bench) -> None:
+    generation = await bench.make(width=64, height=64, watermark=True)
+    (image,) = await bench.images(generation)
+    assert generation.status == "succeeded"
+    assert [warning.code for warning in generation.warnings if warning.field == "watermark"] == [watermark.NOT_CARRIED]
+    assert await numbers(bench) == []
+    record = (await image_record(bench.platform, bench.caller, image.id)).watermark
+    assert record == {"state": "not_carried", "publications": []}
+
+
+async def test_without_a_watermark_or_checks_the_warning_is_the_same(bench: Bench) -> None:
+    bench.change(watermark=None)
+    generation, _, data = await made(bench, watermark="output")
+    assert [warning.field for warning in generation.warnings] == ["watermark"]
+    finding = await watermark.find(bench.platform, "prj_1", data)
+    assert (finding.status, finding.weight) == ("not_evaluated", "none")
+    assert (await watermark.mark_release(*await asking(bench, data))).number is None
+
+
+async def asking(bench: Bench, data: bytes) -> tuple[Any, ...]:
+    async with bench.platform.store.reading() as read:
+        image = (await read.all(Image))[0]
+    return bench.platform, image, await release(bench, image), data, image.media_type
+
+
+async def test_all_files_of_a_release_carry_one_number_also_when_made_again(bench: Bench) -> None:
+    _, image, data = await made(bench)
+    first = await watermark.mark_release(*await asking(bench, data))
+    again = await watermark.mark_release(*await asking(bench, data))
+    assert first.number == again.number == (await numbers(bench))[0]
+    assert first.data == again.data
+    assert first.number is not None
+    assert first.number.publication == (await release(bench, image)).id
+    finding = await watermark.find(bench.platform, image.project, first.data)
+    assert (finding.status, finding.detail["publication"]) == ("id_resolved", first.number.publication)
+    record = (await image_record(bench.platform, bench.caller, image.id)).watermark
+    assert record == {"state": "at_publication", "publications": [first.number.publication]}
+
+
+async def test_a_marked_output_keeps_its_number_when_it_is_released(bench: Bench) -> None:
+    _, image, data = await made(bench, watermark=True)
+    released = await watermark.mark_release(*await asking(bench, data))
+    assert [released.number] == await numbers(bench)
+    assert released.binding == watermark.binding((await numbers(bench))[0].number)
+    assert (await watermark.find(bench.platform, image.project, released.data)).detail["confirmed"] is True
+
+
+async def test_other_projects_learn_only_that_it_is_ours(bench: Bench) -> None:
+    _, image, data = await made(bench, watermark=True)
+    stranger = await bench.stranger()
+    for project in (stranger.project, None):
+        finding = await watermark.find(bench.platform, project, data)
+        assert finding.status == "id_resolved"
+        assert (finding.detail["asset_id"], finding.detail["tenant_visible"]) == (None, False)
+        assert not {image.id, image.project} & {str(value) for value in finding.detail.values()}
+
+
+async def test_a_mark_that_was_moved_to_another_picture_is_not_confirmed(bench: Bench) -> None:
+    _, image, _ = await made(bench)
+    foreign = encoded(noise(512, 77))
+    moved = await watermark.mark_release(bench.platform, image, await release(bench, image), foreign, "image/png")
+    finding = await watermark.find(bench.platform, image.project, moved.data)
+    assert (finding.status, finding.detail["confirmed"]) == ("id_resolved", False)
+
+
+async def test_a_number_that_was_given_elsewhere_is_present_and_no_more(bench: Bench) -> None:
+    assert bench.platform.watermark is not None
+    data = await bench.platform.watermark.mark(encoded(noise(512, 3)), "image/png", 42)
+    assert await watermark.resolve(bench.platform, 42) is None
+    finding = await watermark.find(bench.platform, bench.caller.project, data)
+    assert (finding.status, finding.weight, finding.detail["asset_id"]) == ("present", "weak", None)
+
+
+async def test_the_mark_of_a_released_upload_says_nothing_of_how_it_was_made(bench: Bench) -> None:
+    image = await upload(bench.platform, bench.caller, encoded(noise(512, 8)))
+    data = await bench.platform.blobs.get(f"{image.project}/{image.sha256}")
+    released = await watermark.mark_release(*await asking(bench, data))
+    finding = await watermark.find(bench.platform, image.project, released.data)
+    assert (finding.status, finding.direction, finding.weight) == ("present", "none", "none")
+    assert (finding.detail["origin"], finding.detail["asset_id"]) == ("uploaded", image.id)
+
+
+async def test_bytes_that_are_no_picture_are_not_evaluated(bench: Bench) -> None:
+    finding = await watermark.find(bench.platform, None, b"no picture")
+    assert finding.status == "not_evaluated"
+    assert finding.detail["reason"]
+
+
+class Repeating:
+    """Ids whose random bytes come from a list."""
+
+    def __init__(self, ids: Any, drawn: list[str]) -> None:
+        self._ids, self._drawn = ids, drawn
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ids, name)
+
+    def secret(self, length: int) -> str:
+        return self._drawn.pop(0)
+
+
+async def test_a_number_that_is_taken_is_drawn_again(bench: Bench) -> None:
+    _, image, _ = await made(bench)
+    one, two = "0000000001", "0000000002"
+    bench.change(ids=Repeating(bench.platform.ids, [one, one, two]))
+    async with bench.platform.store.transaction() as tx:
+        first = await watermark.allot(bench.platform, tx, image, None)
+        second = await watermark.allot(bench.platform, tx, image, await release(bench, image))
+    assert (first.number, second.number) == (1, 2)
+    bench.change(ids=Repeating(bench.platform.ids, [one] * 8))
+    with pytest.raises(Conflict, match="randomness"):
+        async with bench.platform.store.transaction() as tx:
+            await watermark.allot(bench.platform, tx, image, None)
+
+
+async def test_one_number_cannot_be_written_twice(bench: Bench) -> None:
+    _, image, _ = await made(bench)
+    async with bench.platform.store.transaction() as tx:
+        number = await watermark.allot(bench.platform, tx, image, None)
+    with pytest.raises(Conflict):
+        async with bench.platform.store.transaction() as tx:
+            await tx.add(number.model_copy(update={"id": bench.platform.ids.new("wmk")}))

@@ -1,0 +1,250 @@
+"""Targets as they are configured: a directory, a bucket on a real S3 server, a webhook and a website, both faked."""
+
+import hashlib
+import json
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from platemark.core.errors import DeliveryFailed, DeliveryUnavailable, Misconfigured
+from platemark.core.ports import Parcel, Target
+from platemark.settings import Settings, TargetSettings
+from platemark.simulate.board import COMMON
+from platemark.simulate.receiver import SECRET, Receiver
+from platemark.simulate.server import serve
+from platemark.simulate.wordpress import PASSWORD, USER, FakeWordPress
+from platemark.store.targets import open_targets
+from services import S3
+
+PUBLICATION = "pub_" + "0a" * 16
+PICTURE, SMALL = b"\x89PNG picture", b"RIFF small"
+
+
+def parcel(**changes: Any) -> Parcel:
+    def about(name: str, data: bytes, media_type: str, extension: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "filename": f"{PUBLICATION}-{name}.{extension}",
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "size": len(data),
+            "media_type": media_type,
+            "width": 4,
+            "height": 3,
+            "path": f"/v1/publications/{PUBLICATION}/content?rendition={name}",
+        }
+
+    files = [about("full", PICTURE, "image/png", "png"), about("w2", SMALL, "image/webp", "webp")]
+    document = {
+        "publication": PUBLICATION,
+        "image": "img_" + "0b" * 16,
+        "changed_at": "2026-11-22T12:00:00+00:00",
+        "alt_text": "A red house — drawn",
+        "label_text": "AI-generated image",
+        "verify_path": f"/verify/{PUBLICATION}",
+        "files": files,
+    }
+    given = tuple((one["filename"], data) for one, data in zip(files, (PICTURE, SMALL), strict=True))
+    fields: dict[str, Any] = {
+        "id": "dlv_" + "0c" * 16,
+        "publication": PUBLICATION,
+        "moment": datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+        "document": document,
+        "files": given,
+    }
+    return Parcel(**{**fields, **changes})
+
+
+def opened(tmp_path: Path, **said: Any) -> Target:
+    settings = Settings(data=tmp_path, public_url="https://api.example", targets={"there": TargetSettings(**said)})
+    return open_targets(settings)["there"]
+
+
+async def test_a_directory_has_the_files_and_what_is_said_of_them(tmp_path: Path) -> None:
+    target = opened(tmp_path, kind="directory", location=str(tmp_path / "out"), public_url="https://cdn.example/p/")
+    await target.deliver(parcel())
+    receipt = await target.deliver(parcel())
+    folder = tmp_path / "out" / PUBLICATION
+    assert {path.name for path in folder.iterdir()} == {
+        "publication.json",
+        f"{PUBLICATION}-full.png",
+        f"{PUBLICATION}-w2.webp",
+    }
+    assert (folder / f"{PUBLICATION}-full.png").read_bytes() == PICTURE
+    assert json.loads((folder / "publication.json").read_text())["alt_text"] == "A red house — drawn"
+    assert receipt["files"][0]["url"] == f"https://cdn.example/p/{PUBLICATION}/{PUBLICATION}-full.png"
+    for _ in range(2):
+        assert await target.withdraw(parcel(files=())) == {"removed": True}
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.blocking(reason="reads the bucket as the test's own client")
+async def test_a_bucket_has_them_with_their_types(tmp_path: Path, s3: S3) -> None:
+    options = {
+        "endpoint": SecretStr(s3.endpoint),
+        "region": SecretStr(s3.region),
+        "access_key_id": SecretStr(s3.access_key),
+        "secret_access_key": SecretStr(s3.secret_key),
+    }
+    target = opened(tmp_path, kind="bucket", location=f"s3://{s3.bucket}/site", options=options)
+    await target.deliver(parcel())
+    receipt = await target.deliver(parcel())
+    store, key = s3.store(), f"site/{PUBLICATION}/{PUBLICATION}-full.png"
+    found = await obstore.get_async(store, key)
+    assert (await found.bytes_async()).to_bytes() == PICTURE
+    assert found.attributes["Content-Type"] == "image/png"
+    assert receipt["files"][0]["etag"]
+    await target.withdraw(parcel(files=()))
+    with pytest.raises(FileNotFoundError):
+        await obstore.head_async(store, key)
+    broken = opened(
+        tmp_path, kind="bucket", location=f"s3://{s3.bucket}", options={**options, "secret_access_key": SecretStr("no")}
+    )
+    with pytest.raises(DeliveryUnavailable) as refused:
+        await broken.deliver(parcel())
+    assert s3.access_key not in refused.value.detail
+
+
+@pytest.fixture
+async def receiver() -> AsyncGenerator[tuple[Receiver, str]]:
+    fake = Receiver()
+    async with serve(fake) as url:
+        yield fake, url
+
+
+async def test_a_webhook_is_signed_and_the_same_at_every_try(
+    tmp_path: Path, receiver: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, url = receiver
+    monkeypatch.setenv("HOOK", SECRET)
+    target = opened(tmp_path, kind="webhook", url=f"{url}/hook", secret="env:HOOK")
+    for _ in range(2):
+        assert (await target.deliver(parcel()))["status"] == 204
+    (message,) = fake.messages.values()
+    assert (fake.came, message["type"], message["timestamp"]) == (
+        2,
+        "publication.published",
+        "2026-11-22T12:00:00+00:00",
+    )
+    assert message["data"]["files"][0]["url"] == (
+        f"https://api.example/v1/publications/{PUBLICATION}/content?rendition=full"
+    )
+    assert message["data"]["verify_url"] == f"https://api.example/verify/{PUBLICATION}"
+    await target.withdraw(parcel(id="dlv_other", files=()))
+    assert fake.messages["dlv_other"]["type"] == "publication.withdrawn"
+
+
+async def test_a_receiver_with_another_secret_refuses(
+    tmp_path: Path, receiver: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", "whsec_" + "QUJD" * 12)
+    target = opened(tmp_path, kind="webhook", url=f"{receiver[1]}/hook", secret="env:HOOK")
+    with pytest.raises(DeliveryFailed) as refused:
+        await target.deliver(parcel())
+    assert not isinstance(refused.value, DeliveryUnavailable)
+    assert "401" in refused.value.detail
+
+
+@pytest.mark.parametrize("trouble", sorted({*COMMON} - {"slow_drip", "rate_limited_date", "rate_limited_body"}))
+async def test_what_goes_wrong_on_the_way_is_told_and_worth_another_try(
+    tmp_path: Path, receiver: tuple[Receiver, str], monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    fake, url = receiver
+    monkeypatch.setenv("HOOK", SECRET)
+    target = opened(tmp_path, kind="webhook", url=f"{url}/hook", secret="env:HOOK", timeout_seconds=0.5)
+    fake.board.next(trouble)
+    if trouble in ("wrong_type", "truncated"):
+        # What a receiver answers is not read; 204 has no middle.
+        await target.deliver(parcel())
+        return
+    with pytest.raises(DeliveryFailed) as failed:
+        await target.deliver(parcel())
+    assert isinstance(failed.value, DeliveryUnavailable) or trouble == "huge_body"
+    assert failed.value.retry_after == (7 if trouble == "rate_limited_seconds" else None)
+    assert url not in failed.value.detail
+
+
+async def test_nobody_there_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", SECRET)
+    target = opened(tmp_path, kind="webhook", url="http://127.0.0.1:9/hook?token=secret", secret="env:HOOK")
+    with pytest.raises(DeliveryUnavailable) as failed:
+        await target.deliver(parcel())
+    assert "token" not in failed.value.detail
+
+
+def site(fake: FakeWordPress) -> AbstractAsyncContextManager[str]:
+    return serve(fake)
+
+
+async def test_wordpress_has_the_picture_once_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeWordPress()
+    monkeypatch.setenv("WP", PASSWORD)
+    async with site(fake) as url:
+        target = opened(tmp_path, kind="wordpress", url=url, user=USER, secret="env:WP")
+        receipts = [await target.deliver(parcel()) for _ in range(2)]
+        ((id, media),) = fake.media.items()
+        assert receipts == [{"id": id, "url": media["source_url"]}] * 2
+        assert fake.files[id] == PICTURE
+        assert (media["slug"], media["alt_text"], media["caption"]) == (
+            "platemark-" + "0a" * 16,
+            "A red house — drawn",
+            "AI-generated image",
+        )
+        assert await target.withdraw(parcel(files=())) == {"removed": True, "id": id}
+        assert (await target.withdraw(parcel(files=())))["removed"] is False
+        assert not fake.media
+
+
+async def test_wordpress_that_was_cut_off_after_the_upload_is_not_sent_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeWordPress()
+    monkeypatch.setenv("WP", PASSWORD)
+    async with site(fake) as url:
+        target = opened(tmp_path, kind="wordpress", url=url, user=USER, secret="env:WP")
+        fake.board.next("truncated")
+        with pytest.raises(DeliveryUnavailable):
+            await target.deliver(parcel())
+        assert len(fake.media) == 1
+        await target.deliver(parcel())
+        assert len(fake.media) == 1
+
+
+async def test_wordpress_with_a_wrong_password_says_what_to_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WP", "wrong")
+    async with site(FakeWordPress()) as url:
+        target = opened(tmp_path, kind="wordpress", url=url, user=USER, secret="env:WP")
+        with pytest.raises(DeliveryFailed) as refused:
+            await target.deliver(parcel())
+    assert not isinstance(refused.value, DeliveryUnavailable)
+    assert "Check its user and secret" in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({"kind": "directory"}, "location"),
+        ({"kind": "webhook", "url": "https://x.example"}, "secret"),
+        ({"kind": "wordpress", "url": "https://x.example", "secret": "env:A"}, "user"),
+    ],
+)
+def test_a_target_that_is_not_complete_says_what_it_needs(said: dict[str, Any], missing: str) -> None:
+    with pytest.raises(ValidationError, match=missing):
+        TargetSettings(**said)
+
+
+def test_a_secret_that_is_none_and_a_store_that_is_unknown_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", "whsec_short")
+    with pytest.raises(Misconfigured, match="there"):
+        opened(tmp_path, kind="webhook", url="https://x.example", secret="env:HOOK")
+    with pytest.raises(Misconfigured, match="there"):
+        opened(tmp_path, kind="bucket", location="ftp://x/y")
