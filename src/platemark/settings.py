@@ -139,6 +139,37 @@ class RemoteDetector(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
 
 
+class OriginService(BaseModel):
+    """One service of others that says how likely a picture is AI-made. Pictures leave this machine for it.
+
+    `kind`: a known service, where its name is another, or `generic`. `threshold`: the probability from which it points
+    to AI. `send`: only the pixels as JPEG, or the file as it is. `picture_url`: where anybody can read files, with
+    `{sha256}` in it, for services that take URLs only. What follows `timeout_seconds` describes a generic one:
+    docs/how-to/connect-ai-image-detectors.md.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
+    keys: tuple[Annotated[str, Field(pattern=_REFERENCE)], ...] = ()
+    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    send: Literal["pixels", "file"] = "pixels"
+    picture_url: Annotated[str, Field(pattern=r"^https?://.*\{sha256\}")] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] | None = None
+    method: Literal["POST", "PUT"] = "POST"
+    auth_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,60}$")] = "authorization"
+    auth_prefix: Annotated[str, Field(pattern=r"^[ -~]{0,40}$")] = "Bearer "
+    body: Literal["multipart", "base64", "data_uri", "url"] = "multipart"
+    field: Annotated[str, Field(min_length=1, max_length=200)] = "image"
+    fields: dict[str, str | bool | int | float] = {}
+    score: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    scale: Literal[1, 100] = 1
+    inverted: bool = False
+    verdict: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    words: dict[str, Literal["ai", "real", "unsure"] | Annotated[float, Field(ge=0, le=1)]] = {}
+
+
 _Shift = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
@@ -407,7 +438,7 @@ class Settings(BaseSettings):
     origin_head: Annotated[
         Path | None,
         AfterValidator(lambda path: path and path.expanduser()),
-        Field(description="A head from `platemark detector train` for the origin classifier; the built-in one when unset."),
+        Field(description="A head of `platemark detector train` for the classifier; the built-in one when unset."),
     ] = None
     moderation_workers: Annotated[
         int, Field(ge=1, le=64, description="Processes that decode and classify pictures, of one core each.")
@@ -424,6 +455,13 @@ class Settings(BaseSettings):
         Field(
             description="Moderation services of others by name, none by default: kind, keys, base_url, texts, images, "
             "models, timeout_seconds."
+        ),
+    ] = {}
+    origin_detectors: Annotated[
+        dict[_DetectorName, OriginService],
+        Field(
+            description="Services of others that say how likely a picture is AI-made, by name, none by default: kind, "
+            "keys, base_url, threshold, send, timeout_seconds …"
         ),
     ] = {}
     targets: Annotated[

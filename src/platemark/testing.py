@@ -29,16 +29,19 @@ from platemark.simulate.detector_contract import (
     exercise_text_detector,
     unseen,
 )
+from platemark.simulate.origin_contract import ORIGIN_DETECTOR_CHECKS, exercise_origin_detector
 from platemark.simulate.scripted import plain_png
 
 __all__ = [
     "BLOBS_CHECKS",
     "IMAGE_DETECTOR_CHECKS",
+    "ORIGIN_DETECTOR_CHECKS",
     "PROVIDER_CHECKS",
     "STORE_CHECKS",
     "TEXT_DETECTOR_CHECKS",
     "exercise_blobs",
     "exercise_image_detector",
+    "exercise_origin_detector",
     "exercise_provider",
     "exercise_store",
     "exercise_text_detector",

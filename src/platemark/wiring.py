@@ -27,6 +27,7 @@ from platemark.detectors.lexicon import Lexicon
 from platemark.detectors.names import FiguresAndBrands
 from platemark.detectors.networks import Networks
 from platemark.detectors.onnx import Weights
+from platemark.detectors.origin_services.opening import open_services
 from platemark.detectors.pool import Pool, open_pool
 from platemark.detectors.remembered import Memory, Remembered
 from platemark.detectors.sentences import SentenceModel
@@ -145,6 +146,11 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         origin_detectors=(
             KnownMarks(**_bounds(settings)),
             await anyio.to_thread.run_sync(open_classifier, settings, pool),
+            *await stack.enter_async_context(
+                open_services(
+                    settings.origin_detectors, clock=clock, fraction=SystemIds(clock).fraction, limits=limits(settings)
+                )
+            ),
         ),
         targets=await anyio.to_thread.run_sync(open_targets, settings),
     )

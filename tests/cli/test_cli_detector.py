@@ -1,4 +1,4 @@
-"""`platemark detector`: from labelled pictures to a head that a server can use, and the report on one's own pictures."""
+"""`platemark detector`: from labelled pictures to a head that a server can use; the report on one's own pictures."""
 
 import json
 from pathlib import Path

@@ -112,6 +112,20 @@ def test_a_reader_that_leaves_is_no_fault() -> None:
     assert done.stderr == ""
 
 
+def test_a_reader_that_leaves_while_several_files_are_read_is_no_fault_either(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.png").write_bytes(b"no picture")
+    shell = f"{sys.executable} -m platemark verify --json {tmp_path} | true; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PLATEMARK_ORIGIN_CLASSIFIER": "false"}
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_error_in_a_group_is_told_like_any(capsys: pytest.CaptureFixture[str]) -> None:
+    group = ExceptionGroup("two", [ExceptionGroup("one", [Misconfigured("Set it.")])])
+    assert told(group, capsys) == (2, "platemark: error: Set it.\n")
+
+
 def test_a_key_in_a_file_is_for_the_server_on_this_machine_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,10 @@ from platemark.provenance.metadata import write_xmp
 # A command that reads files by itself: nobody else waits for its loop.
 pytestmark = pytest.mark.blocking
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-FIELDS = ["path", "id", "schema", "image", "verdict", "tier", "confidence", "policy_hint", "is_proof", "evidence"]
-FIELDS += ["limits", "input", "timings_ms", "versions", "created_at"]
+FIELDS = [
+    *("path", "id", "schema", "image", "verdict", "tier", "confidence", "policy_hint", "is_proof", "evidence"),
+    *("limits", "input", "timings_ms", "versions", "created_at"),
+]
 
 
 def lines(capsys: pytest.CaptureFixture[str], *paths: Path, code: int = 0) -> list[dict[str, Any]]:
@@ -80,6 +82,17 @@ def test_what_cannot_be_read_is_a_line_too_and_the_others_are_read(
         None,
     ]
     assert all(line["error"]["message"] for line in found[:4])
+
+
+def test_a_name_that_is_no_utf_8_is_a_line_that_is_and_names_the_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, picture: bytes
+) -> None:
+    named = tmp_path / os.fsdecode(b"caf\xe9.png")
+    named.write_bytes(picture)
+    assert main(["verify", "--json", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.encode()
+    assert json.loads(said)["path"] == str(named)
 
 
 def test_folders_are_read_with_what_is_in_them_and_in_order(

@@ -35,7 +35,7 @@ def test_every_event_says_when_it_happens() -> None:
 
 
 # Functions that emit an event, by how their names begin; the type is the third argument.
-TELLING = ("tell", "_tell", "note", "_note")
+TELLING = ("tell", "_tell", "note", "_note", "emit")
 
 
 def told() -> Iterator[tuple[str, set[str], bool]]:
@@ -53,7 +53,12 @@ def told() -> Iterator[tuple[str, set[str], bool]]:
         }
         plain |= {"note"} if file.name == "keys.py" else set()
         for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id.startswith(TELLING):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            if call.func.id == "emit":
+                # Its data is one value.
+                yield from ((kind, set(), False) for kind in _types(call.args))
+            elif call.func.id.startswith(TELLING):
                 names = {keyword.arg for keyword in call.keywords if keyword.arg}
                 unpacked = any(keyword.arg is None for keyword in call.keywords)
                 whole = call.func.id in plain & {"tell", "note"} and not unpacked

@@ -58,6 +58,8 @@ class Commands:
     def __call__(self, *arguments: str, code: int = 0, key: str = ADMIN_KEY) -> tuple[str, str]:
         """What a command wrote to standard output and to standard error."""
         self.patch.setenv("PLATEMARK_API_KEY", key)
+        # Tables are as wide as they need to be, unless the terminal that the tests run in says otherwise.
+        self.patch.delenv("COLUMNS", raising=False)
         found = main([*arguments, "--url", self.server.url])
         captured = self.capsys.readouterr()
         assert found == code, captured.err

@@ -76,7 +76,7 @@ async def test_p5_every_check_that_is_off_says_so(bench: Bench) -> None:
                 (False, None, "off")
             }
         assert record.inspection is not None
-        assert (record.inspection["verdict"], record.inspection["confidence"]) == ("inconclusive", {"p_ai": None})
+        assert (record.inspection["verdict"], record.inspection["confidence"]["p_ai"]) == ("inconclusive", None)
         assert {each["status"] for each in record.inspection["evidence"]} == {"off"}
         assert record.credential == {"state": "off", "signer": None}
         assert (record.image.moderation_state, record.image.reason_code) == ("not_evaluated", "PROFILE_OFF")

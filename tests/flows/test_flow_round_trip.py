@@ -10,9 +10,13 @@ from PIL import Image as Picture
 
 from pictures import encoded, noise
 from platemark.core.image import Image, Publication
+from platemark.core.inspection import Finding
 from platemark.core.updates import Order, Update
 from platemark.core.updates import Picture as Drawn
 from platemark.flows import publish
+from platemark.flows.analyze import picture
+from platemark.flows.fuse import fuse
+from platemark.flows.inspect import look_over
 from platemark.flows.publications.lookup import lookup
 from platemark.simulate.scripted import Scripted
 from releasing import clear
@@ -103,3 +107,33 @@ async def test_the_stored_picture_is_not_marked_and_the_published_one_is(bench: 
     assert bench.platform.watermark is not None
     assert (await bench.platform.watermark.read(stored)).status == "absent"
     assert (await bench.platform.watermark.read((await publish.read(bench.platform, made.id)).data)).number is not None
+
+
+async def evidence_of(bench: Bench, data: bytes) -> dict[str, Finding]:
+    looks = picture(data, max_bytes=2**25, max_pixels=2**22).fingerprint("")
+    gathered = await look_over(bench.platform, data, "image/png", looks)
+    return {finding.kind: finding for finding in gathered.evidence}
+
+
+async def test_a_mark_that_cutting_hid_is_read_from_the_part_at_its_place(bench: Bench) -> None:
+    made = await published(bench)
+    whole = Picture.open(io.BytesIO((await publish.read(bench.platform, made.id)).data)).convert("RGB")
+    cut = encoded(whole.crop((32, 32, SIDE - 32, SIDE - 32)))
+    assert bench.platform.watermark is not None
+    assert (await bench.platform.watermark.read(cut)).status == "absent"
+    looks = picture(cut, max_bytes=2**25, max_pixels=2**22).fingerprint("")
+    evidence = {
+        finding.kind: finding for finding in (await look_over(bench.platform, cut, "image/png", looks)).evidence
+    }
+    assert evidence["registry"].detail["how"] == "crop"
+    mark = evidence["own_watermark"]
+    assert (mark.status, mark.detail["registered"], mark.detail["confirmed"]) == ("id_resolved", True, True)
+    fused = fuse(list(evidence.values()))
+    assert (fused.verdict, fused.tier) == ("generated_by_us", "conclusive")
+    # Unmarked, the same part is found by its looks alone, and nothing is said to have been read.
+    plain = encoded(photo(5).crop((32, 32, SIDE - 32, SIDE - 32)))
+    looks = picture(plain, max_bytes=2**25, max_pixels=2**22).fingerprint("")
+    evidence = {
+        finding.kind: finding for finding in (await look_over(bench.platform, plain, "image/png", looks)).evidence
+    }
+    assert (evidence["registry"].detail["how"], evidence["own_watermark"].status) == ("crop", "absent")

@@ -1,15 +1,26 @@
+import json
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL.Image import fromarray
 
-from pictures import encoded, noise
+from pictures import BOUNDS, encoded, noise
 from platemark.core.errors import Conflict
 from platemark.core.generation import Generation
 from platemark.core.image import Image, Publication
+from platemark.core.inspection import document
 from platemark.core.watermark import WatermarkNumber
-from platemark.flows import watermark
+from platemark.flows import publish, watermark
+from platemark.flows.analyze import analyze
+from platemark.flows.audit import export
+from platemark.flows.publications import deliver
+from platemark.flows.publications.export import export as export_marks
+from platemark.flows.publications.lookup import lookup
 from platemark.flows.record import image_record
 from platemark.flows.upload import upload
+from platemark.imaging.decode import open_picture
+from releasing import clear
 from workbench import Bench
 
 pytestmark = pytest.mark.anyio
@@ -113,12 +124,56 @@ async def test_other_projects_learn_only_that_it_is_ours(bench: Bench) -> None:
         assert not {image.id, image.project} & {str(value) for value in finding.detail.values()}
 
 
+async def test_another_project_that_analyses_our_file_learns_no_id_of_it(bench: Bench) -> None:
+    generation, image, data = await made(bench, watermark=True)
+    found = await analyze(bench.platform, await bench.stranger(), data)
+    assert any(one.kind == "own_watermark" and one.status == "id_resolved" for one in found.evidence)
+    for id in (image.id, image.project, generation.id):
+        assert id not in json.dumps(document(found))
+
+
+async def test_a_number_stands_in_no_answer_and_in_no_event(bench: Bench) -> None:
+    clear(bench)
+    _, image, data = await made(bench, watermark=True)
+    publication = await publish.publish(bench.platform, bench.caller, image.id, audience="newsroom")
+    found = await analyze(bench.platform, bench.caller, data)
+    assert publication.state == "published"
+    told = [line async for line in export(bench.platform, bench.caller)]
+    told += [json.dumps(line) async for line in export_marks(bench.platform, bench.caller)]
+    told += [
+        json.dumps(document(found)),
+        (await image_record(bench.platform, bench.caller, image.id)).model_dump_json(),
+    ]
+    told += [json.dumps(deliver.document(publication, (await publish.files(bench.platform, publication))[0]))]
+    async with bench.platform.store.reading() as read:
+        told += [event.model_dump_json() for event in await read.events(image.project)]
+    for row in await numbers(bench):
+        for word in (str(row.number), watermark.binding(row.number)):
+            assert [text for text in told if word in text] == []
+
+
 async def test_a_mark_that_was_moved_to_another_picture_is_not_confirmed(bench: Bench) -> None:
     _, image, _ = await made(bench)
     foreign = encoded(noise(512, 77))
     moved = await watermark.mark_release(bench.platform, image, await release(bench, image), foreign, "image/png")
     finding = await watermark.find(bench.platform, image.project, moved.data)
     assert (finding.status, finding.detail["confirmed"]) == ("id_resolved", False)
+
+
+async def test_a_mark_on_a_picture_too_flat_to_compare_makes_no_public_statement(bench: Bench) -> None:
+    clear(bench)
+    _, image, _ = await made(bench)
+    publication = await publish.publish(bench.platform, bench.caller, image.id)
+    assert bench.platform.watermark
+    released = await publish.read(bench.platform, publication.id)
+    found = await lookup(bench.platform, encoded(open_picture(released.data, **BOUNDS), "JPEG", quality=90))
+    assert found
+    assert (found.how, found.statement.publication.id) == ("watermark", publication.id)
+    (row,) = await numbers(bench)
+    grain = np.random.default_rng(1).integers(122, 135, (512, 512, 1), dtype=np.uint8)
+    moved = await bench.platform.watermark.mark(encoded(fromarray(grain.repeat(3, 2))), "image/png", row.number)
+    assert (await watermark.find(bench.platform, None, moved)).detail["confirmed"] is None
+    assert await lookup(bench.platform, moved) is None
 
 
 async def test_a_number_that_was_given_elsewhere_is_present_and_no_more(bench: Bench) -> None:

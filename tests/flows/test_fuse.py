@@ -46,6 +46,13 @@ TABLE: list[tuple[str, tuple[Finding, ...], str, str]] = [
     ("remote manifest", (finding("registry", "none"), UNREAD), "inconclusive", "none"),
     ("unreadable manifest", (finding("registry", "none"), finding("c2pa", "error")), "inconclusive", "none"),
     ("our file", (EXACT,), "generated_by_us", "conclusive"),
+    (
+        "photograph that a trusted signature says AI was used on",
+        (c2pa("trusted", "ai"), CAMERA_TEXT),
+        "ai_generated",
+        "asserted",
+    ),
+    ("an untrusted word beside a camera's", (c2pa("valid_untrusted", "ai"), CAMERA_TEXT), "conflicting", "conflicting"),
     ("our file with a broken credential", (EXACT, BROKEN), "generated_by_us", "conclusive"),
     ("our signature", (OWN,), "generated_by_us", "conclusive"),
     ("our broken signature", (finding("c2pa", "invalid", own=True),), "conflicting", "conflicting"),
@@ -141,8 +148,11 @@ def test_what_could_not_be_decoded_whole_is_never_without_evidence() -> None:
 
 KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
 DIRECTIONS, WEIGHTS = ("ai", "camera", "none"), ("conclusive", "strong", "weak", "none")
-STATUSES = (*sorted(UNSEEN), "none", "found", "exact", "near", "aligned", "trusted", "valid_untrusted", "invalid")
-STATUSES += ("remote_not_fetched", "present", "id_resolved", "crc_failed", "evaluated", "abstained")
+STATUSES = (
+    *sorted(UNSEEN),
+    *("none", "found", "exact", "near", "aligned", "trusted", "valid_untrusted", "invalid", "remote_not_fetched"),
+    *("present", "id_resolved", "crc_failed", "evaluated", "scored", "abstained"),
+)
 
 
 @st.composite

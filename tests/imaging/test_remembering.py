@@ -1,7 +1,7 @@
 """Several look at one file, and it is decoded once: each has pixels of its own, and nothing is kept afterwards."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import anyio
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def counting() -> Iterator[list[str]]:
+def counting() -> Generator[list[str]]:
     """How often Pillow decodes: it says so when a file has been read to its end."""
     loaded: list[str] = []
     before = ImageFile.ImageFile.load_end

@@ -122,6 +122,14 @@ async def test_a_command_that_gives_no_signature_is_told(ours: Signing, script: 
     assert "secret" not in failed.value.detail
 
 
+async def test_a_command_runs_without_a_shell(ours: Signing, tmp_path: Path) -> None:
+    made = [tmp_path / name for name in ("one", "two", "three")]
+    command = f"{ours.command} ; touch {made[0]} $(touch {made[1]}) `touch {made[2]}` > $HOME"
+    sealed = await Credential(ours.bare, sign=by_command(command, 30)).seal(PICTURE, "image/png", CLAIM)
+    assert await status(Credential(ours.bare), sealed) == ("valid_untrusted", True, None)
+    assert [path for path in made if path.exists()] == []
+
+
 async def test_a_command_that_is_not_there_is_told(ours: Signing) -> None:
     credential = Credential(ours.bare, sign=by_command("/no/such/program --now", 5))
     with pytest.raises(SealFailed, match="/no/such/program gave no signature"):
@@ -195,6 +203,24 @@ async def test_a_service_that_gives_no_signature_is_told(ours: Signing, code: in
         credential = Credential(ours.bare, sign=by_https(url, None, "es256", 5))
         with pytest.raises(SealFailed, match=told):
             await credential.seal(PICTURE, "image/png", CLAIM)
+
+
+@pytest.mark.parametrize("code", [200, 302, 401, None])
+async def test_a_bearer_token_is_neither_logged_nor_told(
+    ours: Signing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int | None
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("SIGNING_TOKEN", "hidden-token")
+    told = ""
+    with service(ours.chain, code=code or 200) as (url, _):
+        address = url if code else "https://127.0.0.1:9"
+        credential = Credential(ours.bare, sign=by_https(address, "env:SIGNING_TOKEN", "es256", 5))
+        try:
+            await credential.seal(PICTURE, "image/png", CLAIM)
+        except SealFailed as failed:
+            told = f"{failed!r} {failed.detail} {failed.__cause__!r} {failed.__context__!r}"
+    assert bool(told) == (code != 200)
+    assert "hidden-token" not in told + caplog.text
 
 
 @pytest.mark.parametrize(("token", "told"), [(None, "could not be asked"), ("env:NOT_SET", "signing_token")])

@@ -202,6 +202,21 @@ async def test_a_configured_key_comes_first_and_the_one_of_the_directory_still_r
     assert opened_.look(surface_of(marked)).number == NUMBER
 
 
+async def test_a_key_is_neither_logged_nor_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("MARK_KEY", "hidden-key" * 4)
+    monkeypatch.setenv("SHORT", "hidden-key")
+    settings = Settings(data=tmp_path, watermark_key="env:MARK_KEY")
+    opened_ = await open_watermark(settings)
+    await opened_.mark(encoded(noise(256)), "image/png", NUMBER)
+    with pytest.raises(Misconfigured) as failed:
+        await open_watermark(Settings(data=tmp_path, watermark_key="env:SHORT"))
+    told = f"{failed.value!r} {failed.value.detail} {opened_!r} {opened_.key} {settings!r} {caplog.text}"
+    assert "hidden-key" not in told
+
+
 async def test_keys_that_are_no_keys_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORT", "x" * 31)
     with pytest.raises(Misconfigured, match=r"watermark_key: a key of 31 bytes"):

@@ -4,18 +4,27 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import obstore
 import pytest
 from pydantic import SecretStr, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from platemark.core.errors import DeliveryFailed, DeliveryUnavailable, Misconfigured
 from platemark.core.ports import Parcel, Target
+from platemark.net.webhook import key_of, signature
+from platemark.net.wordpress import basic
 from platemark.settings import Settings, TargetSettings
-from platemark.simulate.board import COMMON
+from platemark.simulate.board import COMMON, Switchboard
 from platemark.simulate.receiver import SECRET, Receiver
 from platemark.simulate.server import serve
 from platemark.simulate.wordpress import PASSWORD, USER, FakeWordPress
@@ -108,6 +117,32 @@ async def test_a_bucket_has_them_with_their_types(tmp_path: Path, s3: S3) -> Non
     with pytest.raises(DeliveryUnavailable) as refused:
         await broken.deliver(parcel())
     assert s3.access_key not in refused.value.detail
+
+
+@pytest.mark.parametrize("name", ["../../escaped.png", "/escaped.png", "..", "a/../../escaped.png"])
+async def test_no_name_leads_out_of_a_directory(tmp_path: Path, name: str) -> None:
+    target = opened(tmp_path, kind="directory", location=str(tmp_path / "out"))
+    given = parcel()
+    about = {**given.document, "files": [{**given.document["files"][0], "filename": name}]}
+    for way in (
+        lambda: target.deliver(parcel(document=about, files=((name, PICTURE),))),
+        lambda: target.withdraw(parcel(document=about, files=())),
+        lambda: target.deliver(parcel(publication=name)),
+    ):
+        with pytest.raises(DeliveryFailed, match="there: this name cannot be kept"):
+            await way()
+    assert [path.name async for path in anyio.Path(tmp_path).rglob("*") if await path.is_file()] == []
+
+
+def test_a_signature_is_that_of_the_standard_webhooks() -> None:
+    # The example of https://github.com/standard-webhooks/standard-webhooks and of its libraries.
+    key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", setting="secret")
+    moment = datetime.fromtimestamp(1_614_265_330, UTC)
+    assert signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", moment, b'{"test": 2432232314}') == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
 
 
 @pytest.fixture
@@ -248,3 +283,66 @@ def test_a_secret_that_is_none_and_a_store_that_is_unknown_are_named(
         opened(tmp_path, kind="webhook", url="https://x.example", secret="env:HOOK")
     with pytest.raises(Misconfigured, match="there"):
         opened(tmp_path, kind="bucket", location="ftp://x/y")
+
+
+@dataclass
+class Elsewhere:
+    """A server that sends whoever asks it to another address, and counts who comes there."""
+
+    board: Switchboard = field(default_factory=Switchboard)
+    name: str = "elsewhere"
+    troubles: frozenset[str] = frozenset()
+    came: int = 0
+
+    @property
+    def app(self) -> ASGIApp:
+        """One route that leads to the other."""
+        methods = ["GET", "POST", "DELETE"]
+        return Starlette(
+            routes=[
+                Route("/other", self._come, methods=methods),
+                Route("/{path:path}", self._lead, methods=methods),
+            ]
+        )
+
+    def error(self, status: int, retry_after: int | None = None) -> Response:
+        """An error without words."""
+        return Response(status_code=status)
+
+    async def _lead(self, _: Request) -> Response:
+        return RedirectResponse("/other", 307)
+
+    async def _come(self, _: Request) -> Response:
+        self.came += 1
+        return Response(status_code=200)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "wordpress"])
+async def test_only_the_configured_address_is_sent_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("WORD", SECRET)
+    fake = Elsewhere()
+    async with serve(fake) as url:
+        target = opened(tmp_path, kind=kind, url=f"{url}/hook", user="somebody", secret="env:WORD")
+        for way in (target.deliver, target.withdraw):
+            with pytest.raises(DeliveryFailed, match="307"):
+                await way(parcel())
+    assert fake.came == 0
+
+
+@pytest.mark.parametrize("kind", ["webhook", "wordpress"])
+async def test_no_secret_of_a_target_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("WORD", SECRET)
+    target = opened(
+        tmp_path, kind=kind, url="http://someone:hidden-word@127.0.0.1:9/x?hidden-word", user=USER, secret="env:WORD"
+    )
+    with pytest.raises(DeliveryUnavailable) as failed:
+        await target.deliver(parcel())
+    told = f"{failed.value!r} {failed.value.detail} {failed.value.__cause__!r} {target!r} {caplog.text}"
+    packed = basic(USER, SECRET)["authorization"].removeprefix("Basic ")
+    for secret in (SECRET, SECRET.removeprefix("whsec_"), packed, "hidden-word"):
+        assert secret not in told

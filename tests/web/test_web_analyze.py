@@ -2,15 +2,18 @@
 
 import base64
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from webparts import Site, open_site
+from webparts import Site, claiming, counted, open_site
 
 from pictures import encoded, house, noise
 from platemark.core.inspection import Finding, Inspection
+from platemark.net.fetch import fetch
 
 pytestmark = pytest.mark.anyio
 ADDRESS = "/v1/analyze"
@@ -192,6 +195,72 @@ async def test_too_many_bytes_are_not_read(tmp_path: Path, empty_database: Path)
         assert (await refused(site, files={"image": ("a.png", large)}))[0] == 413
         assert (await refused(site, content=large, headers={"Content-Type": "image/png"}))[0] == 413
         assert (await refused(site, json={"image": base64.b64encode(large).decode()}))[0] == 413
+
+
+async def test_pixels_are_bounded_before_anything_is_decoded(site: Site) -> None:
+    # Decoding would fail with another error: there are no such pixels in the file.
+    bomb = claiming(40_000, 40_000)
+    for sent in ({"files": {"image": ("a.png", bomb)}}, {"json": {"image": base64.b64encode(bomb).decode()}}):
+        assert await refused(site, **sent) == (413, "too_large")
+    assert await lines(site) == []
+
+
+async def test_what_is_not_retained_is_in_no_table_but_those_of_the_record(site: Site, picture: bytes) -> None:
+    await analyzed(site, files={"image": ("b.png", encoded(noise(64)))}, data={"retain": "false"})
+    before = await counted(site)
+    await analyzed(site, files={"image": ("a.png", picture)}, data={"retain": "false"})
+    after = await counted(site)
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+        "events": 1,
+        "audit_lines": 1,
+    }
+
+
+async def test_who_sends_slowly_keeps_nobody_from_an_answer(site: Site, picture: bytes) -> None:
+    go = anyio.Event()
+
+    async def slowly() -> AsyncGenerator[bytes]:
+        yield picture[:10]
+        await go.wait()
+        yield picture[10:]
+
+    statuses: list[int] = []
+
+    async def send() -> None:
+        answer = await site.client.post(ADDRESS, content=slowly(), headers={"Content-Type": "image/png"})
+        statuses.append(answer.status_code)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(send)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(20):
+            await analyzed(site, files={"image": ("a.png", picture)})
+        assert statuses == []
+        go.set()
+    assert statuses == [200] * 6
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/a.png",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::ffff:10.0.0.1]/a.png",
+        "https://2130706433/a.png",
+        "http://pictures.test/a.png",
+        "https://user:secret-word@10.0.0.1/a.png",
+    ],
+)
+async def test_a_url_is_read_by_the_rules_for_strangers_urls(site: Site, url: str) -> None:
+    async def read(url: str, /) -> bytes:
+        return (await fetch(url, max_bytes=1_000, seconds=5)).data
+
+    site.app.state.platform = replace(site.platform, fetch=read)
+    answer = await site.client.post(ADDRESS, json={"image": url})
+    assert (answer.status_code, answer.json()["code"]) == (422, "fetch_refused")
+    assert "secret-word" not in answer.text
+    assert await lines(site) == []
 
 
 async def test_an_oracle_has_a_stricter_limit(tmp_path: Path, empty_database: Path, picture: bytes) -> None:

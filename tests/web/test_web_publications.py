@@ -5,10 +5,13 @@ import hashlib
 import io
 import json
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from webparts import Site
 
 from platemark.core.moderation import Signal
+from platemark.flows.publications.export import COLUMNS, flat
 
 
 class Later:
@@ -155,6 +158,18 @@ async def test_the_export_reads_every_published_file_again(site: Site) -> None:
     assert [line["credential"]["verifies"] for line in after] == [False, True]
     async with site.as_(await site.new_key(site.project, scopes=("images:read",))) as reader:
         assert (await reader.get("/v1/provenance")).status_code == 403
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1"])
+def test_no_cell_of_the_export_is_a_formula(text: str) -> None:
+    line: dict[str, Any] = {}
+    for name in COLUMNS:
+        outer, _, inner = name.partition(".")
+        if inner:
+            line.setdefault(outer, {})[inner] = text
+        else:
+            line[outer] = text
+    assert flat(line) == [f"'{text}"] * len(COLUMNS)
 
 
 async def test_publications_are_listed_by_state(site: Site) -> None:

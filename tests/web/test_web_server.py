@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import httpx2
 import pytest
-from webparts import Site, until
+from webparts import Site, client_of, until
 
 from platemark.core.errors import Misconfigured
 from platemark.web import server
@@ -118,6 +118,23 @@ async def test_large_answers_and_heads_go_over_the_wire(site: Site) -> None:
         assert (await up.client.get(made["urls"]["events"])).text.count("event: ") >= 3
         assert (await up.client.head(made["urls"]["events"])).content == b""
         assert "server" not in whole.headers
+
+
+async def test_only_a_proxy_of_this_machine_is_believed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    config = server._config(site.app, site.app.state.settings)
+    config.load()
+
+    async def asked(address: str) -> list[int]:
+        statuses: list[int] = []
+        async with client_of(config.loaded_app, None, address=address) as nobody:
+            for number in range(7):
+                headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+                statuses.append((await nobody.post("/verify", json={}, headers=headers)).status_code)
+        return statuses
+
+    assert await asked("203.0.113.9") == [415] * 6 + [429]
+    assert await asked("127.0.0.1") == [415] * 7
 
 
 def test_every_address_of_a_host_shares_one_port() -> None:

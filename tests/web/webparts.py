@@ -1,8 +1,11 @@
 """A platform of real parts for the tests of the web layer, without the durable runtime, which has tests of its own."""
 
 import shutil
+import sqlite3
+import struct
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from platemark.core.project import ApiKey, Principal, Project
 from platemark.flows import generate
 from platemark.flows.keys import hash_secret
 from platemark.flows.resolve import DEFAULT
+from platemark.imaging.containers import png_chunk
 from platemark.policy.bundles import YamlBundles
 from platemark.provenance.metadata import write_xmp
 from platemark.settings import Settings
@@ -229,10 +233,29 @@ def call_of(site: Site, **changes: Any) -> Call:
     return replace(call, **changes)
 
 
-def client_of(app: Any, secret: str | None, **headers: str) -> httpx2.AsyncClient:
+def client_of(app: Any, secret: str | None, *, address: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
     auth = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 1))
     return httpx2.AsyncClient(transport=transport, base_url="http://api.test", headers={**auth, **headers}, timeout=30)
+
+
+async def counted(site: Site) -> dict[str, int]:
+    """Rows of every table that has any."""
+
+    def read() -> dict[str, int]:
+        with closing(sqlite3.connect(site.app.state.settings.data / "test.db")) as database:
+            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            rows = {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
+        return {name: number for name, number in rows.items() if number}
+
+    return await anyio.to_thread.run_sync(read)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A small PNG file that says it has so many pixels, and has none."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + data + png_chunk(b"IEND", b"")
 
 
 async def fresh_database(folder: Path) -> Path:

@@ -186,8 +186,10 @@ def _own(data: Path | None, most: int, json: bool) -> None:
     from platemark.flows.detector_report import report
     from platemark.wiring import open_parts
 
+    found = configured(data)
+
     async def ask(step: Callable[[str], Tell]) -> dict[str, Any]:
-        async with open_parts(configured(data)) as platform:
+        async with open_parts(found) as platform:
             return await report(platform, most=most, tell=step("looking at pictures"))
 
     with _bars() as step:

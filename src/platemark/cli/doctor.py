@@ -63,7 +63,7 @@ def _look(settings: "Settings") -> Iterator[Finding]:
     yield from _models(settings)
     yield _guarded("certificate", lambda: _certificate(settings))
     yield _guarded("trust lists", lambda: _trust(settings))
-    yield _guarded("moderation networks", lambda: _networks(settings))
+    yield _guarded("networks", lambda: _networks(settings))
 
 
 def _guarded(part: str, look: Callable[[], Finding]) -> Finding:
@@ -202,12 +202,11 @@ def _trust(settings: "Settings") -> Finding:
 def _networks(settings: "Settings") -> Finding:
     from platemark.engine.models.weights import check, load_weights
 
-    wanted = [weight for weight in load_weights() if weight.name.startswith("moderation/")]
+    wanted = [weight for weight in load_weights() if weight.name.startswith(("moderation/", "origin/"))]
     checked = check(wanted, settings.cache)
     if lacking := " ".join(one.weight.name for one in checked if one.state != "good"):
-        return Finding(
-            "moderation networks", "note", f"not evaluated without these weights: platemark models pull {lacking}"
-        )
-    if not settings.image_classifiers:
-        return Finding("moderation networks", "note", "there; those for pictures are switched off (image_classifiers)")
-    return Finding("moderation networks", "ok", f"{len(checked)} files are those that were listed")
+        return Finding("networks", "note", f"not evaluated without these weights: platemark models pull {lacking}")
+    if not (settings.image_classifiers and settings.origin_classifier):
+        off = [name for name in ("image_classifiers", "origin_classifier") if not getattr(settings, name)]
+        return Finding("networks", "note", f"there; switched off: {', '.join(off)}")
+    return Finding("networks", "ok", f"{len(checked)} files are those that were listed")

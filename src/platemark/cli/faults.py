@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import typer
 
@@ -19,16 +20,26 @@ def guarded(run: Callable[[], int]) -> int:
         return run()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; Python would complain about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception as error:
+    except Exception as caught:
+        error = _unwrapped(caught)
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has left; Python would complain about it once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         if os.environ.get(DEBUG):
             raise
         code, lines = explained(error)
         sys.stderr.write(_SECRET.sub("pm_…", "\n  ".join(lines)) + "\n")
         return code
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """The error in a task group's group of one."""
+    group: object = error
+    if isinstance(group, ExceptionGroup):
+        inside = cast("ExceptionGroup[Exception]", group).exceptions
+        return _unwrapped(inside[0]) if len(inside) == 1 else error
+    return error
 
 
 def explained(error: Exception) -> tuple[int, list[str]]:

@@ -15,13 +15,19 @@ _COLOURS = {"ok": "green", "works": "green", "note": "yellow", "failed": "red", 
 
 def document(value: Any) -> None:
     """One JSON document on standard output, readable by people too. Times and paths are written as text."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
 
 
 def line(value: Any) -> None:
     """One JSON line on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str) + "\n")
+    sys.stdout.write(_json(value, separators=(",", ":")) + "\n")
     sys.stdout.flush()
+
+
+def _json(value: Any, **form: Any) -> str:
+    """JSON; a file name that is not UTF-8 is escaped, so that the text is, and still names the file in Python."""
+    text = json.dumps(value, ensure_ascii=False, default=str, **form)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def console(*, stderr: bool = False) -> "Console":

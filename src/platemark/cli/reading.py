@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
+from platemark import telemetry
 from platemark.cli.offline import configured
 from platemark.cli.serve import settings
 from platemark.core.errors import PlatemarkError, TooLarge
@@ -66,6 +67,8 @@ def read(files: Sequence[Path], wanted: Wanted, tell: Tell) -> None:
     A file that cannot be read has an `error` instead. Few files are in memory at a time. Raises Misconfigured where
     there is no store.
     """
+    # Standard output is for answers; what opening a store has to say goes to standard error, where it is grave.
+    telemetry.configure(level="error")
     store = None if wanted.data is None else configured(wanted.data)
     asyncio.run(_all(files, store, wanted, tell))
 

@@ -46,12 +46,14 @@ def reinspect(
 async def _run(
     data: Path | None, project: str | None, older_than: int | None, every: bool, remote: bool, json: bool
 ) -> Counter[str]:
+    from platemark import telemetry
     from platemark.cli.offline import configured
     from platemark.core.project import Project
     from platemark.flows.evidence import Choice
     from platemark.flows.reinspect import library, stale
     from platemark.wiring import open_platform
 
+    telemetry.configure(level="error")
     choice = Choice() if remote else Choice(without=frozenset({"remote"}))
     counts: Counter[str] = Counter()
     async with open_platform(configured(data)) as platform:

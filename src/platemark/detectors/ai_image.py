@@ -112,11 +112,12 @@ def band(score: float, head: Head) -> Band:
 def look_at(data: bytes, weights: Weights, head: Path, max_bytes: int, max_pixels: int) -> Seen:
     """Decode and measure; runs in a worker. Raises as `decode.inspect_bytes`, and ModelUnavailable, Misconfigured."""
     picture = open_picture(data, max_bytes=max_bytes, max_pixels=max_pixels)
-    warnings = warnings_of(traits_of(flat(picture)))
+    shown = flat(picture)
+    warnings = warnings_of(traits_of(shown))
     if blankness_of(picture).kind in ("black", "constant") and "flat_image" not in warnings:
         warnings = ("flat_image", *warnings)
     found = read_head(head)
-    score, low, high = probability(found.calibration, found.logit(features(flat(picture), weights)))
+    score, low, high = probability(found.calibration, found.logit(features(shown, weights)))
     return Seen(score, low, high, warnings)
 
 

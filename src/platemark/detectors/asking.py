@@ -1,4 +1,4 @@
-"""Asks a moderation service: one client, few retries within one deadline, and a pause while it is down."""
+"""Asks a service that looks at texts or pictures: few retries within one deadline, and a pause while it is down."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -22,14 +22,22 @@ PATIENCE = 3
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 300.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CREDENTIAL = frozenset({401, 403})
+_CODES = {402: "out_of_credit", 408: "timeout", 413: "too_large", 429: "rate_limited", 504: "timeout"}
 File = tuple[str, bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST. `path` is below the base URL. Either `json`, or `form` with `files` (name to name, bytes, type)."""
+    """One request. `path` is below the base URL. Either `json`, or `form` with `files` (name to name, bytes, type).
+
+    `elsewhere`: a whole URL in place of `path`, as of a store of theirs; it gets the bytes of `upload` with their type,
+    never our credential, and no answer of it is read. A GET has no body.
+    """
 
     path: str
+    method: str = "POST"
+    elsewhere: str | None = field(default=None, repr=False)
+    upload: tuple[bytes, str] | None = field(default=None, repr=False)
     json: Any = field(default=None, repr=False)
     form: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     files: Mapping[str, File] = field(default_factory=dict[str, File], repr=False)
@@ -40,12 +48,20 @@ class Refused(Exception):
     """No answer that can be used. `words` are ours: they repeat neither keys nor what was asked.
 
     `again`: worth another try, after `after` seconds. `outage`: it counts when the service is to be left alone; what
-    somebody asks for must never do that.
+    somebody asks for must never do that. `code`: the same in one word, for programs.
     """
 
-    def __init__(self, words: str, *, again: bool = False, after: float | None = None, outage: bool = True) -> None:
+    def __init__(
+        self,
+        words: str,
+        *,
+        again: bool = False,
+        after: float | None = None,
+        outage: bool = True,
+        code: str = "unreadable_answer",
+    ) -> None:
         super().__init__(words)
-        self.words, self.again, self.after, self.outage = words, again, after, outage
+        self.words, self.again, self.after, self.outage, self.code = words, again, after, outage, code
 
 
 @dataclass
@@ -71,7 +87,7 @@ class Asking:
                 body = await self._tried(call)
         except TimeoutError:
             self._failed()
-            raise Refused(f"it gave no answer within {self.seconds:g} s") from None
+            raise Refused(f"it gave no answer within {self.seconds:g} s", code="timeout") from None
         except Refused as refused:
             if refused.outage:
                 self._failed()
@@ -95,22 +111,34 @@ class Asking:
 
     async def _once(self, call: Call) -> Any:
         try:
-            async with self.client.stream("POST", f"{self.base_url}{call.path}", **self._options(call)) as response:
+            url = call.elsewhere or f"{self.base_url}{call.path}"
+            async with self.client.stream(call.method, url, **self._options(call)) as response:
                 body = await _read(response)
         except httpx2.TimeoutException:
-            raise Refused("it took too long", again=True) from None
+            raise Refused("it took too long", again=True, code="timeout") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
-            raise Refused(f"the connection broke: {type(error).__name__}", again=True) from None
+            broke = f"the connection broke: {type(error).__name__}"
+            raise Refused(broke, again=True, code="connection_failed") from None
         status = response.status_code
-        if status != 200:
+        if not 200 <= status < 300:
+            if call.elsewhere and status in _CREDENTIAL:
+                # It never got ours.
+                raise Refused(f"its store did not take the picture ({status})", outage=False, code="refused")
             raise _refusal(status, response.headers.get("retry-after"))
+        if call.elsewhere:
+            return None
         try:
             return await anyio.to_thread.run_sync(json.loads, body)
         except (ValueError, RecursionError):
             raise Refused("its answer is no JSON") from None
 
     def _options(self, call: Call) -> dict[str, Any]:
+        if call.elsewhere:
+            data, media_type = call.upload or (b"", "application/octet-stream")
+            return {"content": data, "headers": {"content-type": media_type}}
         options: dict[str, Any] = {"headers": dict(self.headers), "params": dict(call.query) or None}
+        if call.method == "GET":
+            return options
         if call.json is not None:
             return options | {"json": call.json}
         # A field as a part without a file name: so the body is multipart also where there is no file.
@@ -122,7 +150,8 @@ class Asking:
             return
         left = self._asked_again_at - self.clock.monotonic()
         if left > 0:
-            raise Refused(f"it failed {self._failures} times in a row and is left alone for {left:.0f} s more")
+            failed = f"it failed {self._failures} times in a row and is left alone for {left:.0f} s more"
+            raise Refused(failed, code="paused")
         # This call finds out; those that come until its answer wait for the next pause.
         self._asked_again_at = self.clock.monotonic() + self._pause
 
@@ -136,10 +165,11 @@ class Asking:
 
 def _refusal(status: int, after: str | None) -> Refused:
     if status in _CREDENTIAL:
-        return Refused(f"it refused our credential ({status})")
+        return Refused(f"it refused our credential ({status})", code="credential_refused")
     wait = float(after) if after is not None and after.isdecimal() else None
     busy = status in _BUSY
-    return Refused(f"it answered with status {status}", again=busy, after=wait, outage=busy or status >= 500)
+    code = _CODES.get(status, "unavailable" if busy or status >= 500 else "refused")
+    return Refused(f"it answered with status {status}", again=busy, after=wait, outage=busy or status >= 500, code=code)
 
 
 async def _read(response: httpx2.Response) -> bytes:

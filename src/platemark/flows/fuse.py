@@ -77,6 +77,9 @@ def _own(seen: _Seen) -> Fused | None:
 
 def _contradicted(seen: _Seen) -> Fused | None:
     cameras = seen.claims("camera")
+    if any(map(_trusted, seen.claims("ai"))):
+        # A photograph that was worked on with AI keeps its camera's fields: its signature says both.
+        cameras = [finding for finding in cameras if _trusted(finding)]
     if not cameras:
         return None
     otherwise = bool(seen.claims("ai") or seen.resolved or seen.near)

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
+from platemark.core.errors import InvalidRequest, NotFound
 from platemark.core.image import Fingerprint, Image
 from platemark.core.inspection import SCHEMA, Finding, Inspection, Match
 from platemark.core.ports import Platform
 from platemark.flows.evidence import EVERYTHING, Choice, Gathered, Step, frugal, gather, guessing, reading
 from platemark.flows.fuse import fuse
-from platemark.flows.registry import matches, registry_finding
+from platemark.flows.registry import matches, register, registry_finding
 from platemark.flows.watermark import find
 from platemark.imaging.decode import remembering
 from platemark.telemetry import span
 
 VERSION = "2"
+# No mark was read, or something that resembles one.
+_HIDDEN = frozenset({"absent", "crc_failed"})
 
 
 async def inspect(
@@ -96,18 +99,37 @@ def _steps(
     own: Image | None = None,
 ) -> Iterator[Step]:
     """Cheap looks first. `project`: who is told of images; None for the operator."""
+    found: list[Match] = []
 
     async def registry() -> list[Finding]:
         if own is not None and own.origin == "generated":
-            found = [Match(image=own.id, project=own.project, exact=True, distance=0, how="file")]
+            found.append(Match(image=own.id, project=own.project, exact=True, distance=0, how="file"))
         else:
-            found = await matches(platform, project, fingerprint, data)
+            found.extend(await matches(platform, project, fingerprint, data))
         return [registry_finding(found, project)]
 
     async def own_watermark() -> list[Finding]:
-        return [await find(platform, project, data)]
+        return [await _mark_of(platform, project, data, found)]
 
     yield Step(("registry",), registry)
     yield reading(platform.provenance, data, media_type)
     yield Step(("own_watermark",), own_watermark)
     yield from guessing(platform.origin_detectors, data, media_type, choice)
+
+
+async def _mark_of(platform: Platform, project: str | None, data: bytes, known: Sequence[Match]) -> Finding:
+    """Our mark in the picture; where it is only a part of one of ours, also in the part at its place.
+
+    A mark is read by place: cut edges hide it. `registered` in the finding says that it was read so.
+    """
+    mark = await find(platform, project, data)
+    if mark.status not in _HIDDEN or not known or known[0].how != "crop":
+        return mark
+    try:
+        placed = await find(platform, project, await register(platform, data, known[0]))
+    except (NotFound, InvalidRequest):
+        # The picture that it was cut out of went meanwhile, or the whole would be too large.
+        return mark
+    if placed.status in _HIDDEN or not placed.looked:
+        return mark
+    return placed.model_copy(update={"detail": {**placed.detail, "registered": True}})

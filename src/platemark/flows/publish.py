@@ -17,7 +17,7 @@ from platemark.core.errors import (
 from platemark.core.generation import REVISED, Generation, PromptText
 from platemark.core.image import Image, Publication, PublicationState
 from platemark.core.inspection import Inspection, inspected
-from platemark.core.moderation import Decision, Signal, Verdict
+from platemark.core.moderation import CLOSING_CODES, Decision, Signal, Verdict
 from platemark.core.ports import Circumstances, Page, Platform, Query, Reading, Transaction
 from platemark.core.project import Principal
 from platemark.core.rendition import Rendition, Wanted
@@ -37,8 +37,6 @@ _STATE: dict[Decision, PublicationState] = {
     "review": "held",
     "block": "rejected",
 }
-# Such a picture is not only kept from this audience: it is closed for everybody.
-_CLOSES = frozenset({"MINOR_SAFETY", "KNOWN_HASH_MATCH", "NCII"})
 _STANDS = frozenset({"published", "held"})
 _LETS_OUT = frozenset({"allow", "label"})
 _FIXED = frozenset({"id", "project", "image", "state", "created_at"})
@@ -277,7 +275,7 @@ def _decided(ruled: Verdict) -> Decision:
 
 async def _mark(platform: Platform, tx: Transaction, image: Image, ruled: Verdict) -> None:
     """What holds for every audience is written on the image."""
-    if ruled.decision == "block" and ruled.reason_code in _CLOSES:
+    if ruled.decision == "block" and ruled.reason_code in CLOSING_CODES:
         await tx.change(image, moderation_state="blocked", reason_code=ruled.reason_code)
         await deliver.recall_all(platform, tx, image)
     elif ruled.decision == "label" and image.moderation_state == "allowed":

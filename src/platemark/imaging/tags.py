@@ -1,10 +1,14 @@
-"""What travels beside the pixels: PNG text, XMP, EXIF, colour profile. Bounded, and nothing here is believed."""
+"""What travels beside the pixels: PNG text, XMP, EXIF, IPTC, colour profile. Bounded, and nothing here is believed."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
 from platemark.imaging.containers import Block, inflate
+
+# What a broken EXIF block makes Pillow say is about somebody's file, and not for whoever reads thousands of them.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
@@ -13,8 +17,28 @@ _ICC_HEADER = b"ICC_PROFILE\0"
 # Pillow's own bound for one compressed text or profile of a PNG.
 MAX_INFLATED = 1024 * 1024
 _EXIF_IFD = 0x8769
-_EXIF_TAGS = {0x010F: "make", 0x0110: "model", 0x0112: "orientation", 0x0131: "software", 0x013B: "artist"}
-_EXIF_PHOTO_TAGS = {0x9286: "user_comment", 0x829A: "exposure_time"}
+_EXIF_TAGS = {
+    0x010E: "description",
+    0x010F: "make",
+    0x0110: "model",
+    0x0112: "orientation",
+    0x0131: "software",
+    0x013B: "artist",
+}
+_EXIF_PHOTO_TAGS = {
+    0x829A: "exposure_time",
+    0x829D: "f_number",
+    0x8827: "iso",
+    0x9003: "taken_at",
+    0x927C: "maker_note",
+    0x9286: "user_comment",
+    0x920A: "focal_length",
+}
+# IPTC IIM 4.2, record 2: texts that programs sign with.
+_IPTC_FIELDS = {65: "program", 80: "byline", 110: "credit", 120: "caption"}
+_IPTC_HEADER = b"Photoshop 3.0\0"
+_IPTC_RESOURCE = b"8BIM\x04\x04"
+_MAX_IPTC = 200
 
 
 def png_texts(blocks: Sequence[Block]) -> Iterator[tuple[str, bytes]]:
@@ -66,7 +90,7 @@ def find_profile(blocks: Sequence[Block], media_type: str) -> bytes | None:
 
 
 def read_exif(exif: bytes | None) -> dict[str, str | int]:
-    """Orientation (1 to 8), make, model, software, artist, user_comment, exposure_time: those present and readable."""
+    """Orientation (1 to 8) and the other fields named above, as text: those that are present and readable."""
     if not exif or len(exif) > MAX_INFLATED:
         return {}
     parsed = Image.Exif()
@@ -79,6 +103,29 @@ def read_exif(exif: bytes | None) -> dict[str, str | int]:
         # Pillow raises whatever its parser meets in a broken block; such a block says nothing.
         return {}
     return {name: value if isinstance(value, int) else _plain(value) for name, value in found.items() if value}
+
+
+def read_iptc(blocks: Sequence[Block]) -> dict[str, str]:
+    """Program, byline, credit, caption of a JPEG's IPTC block (IIM): those present and readable."""
+    block = _app(blocks, "APP13", _IPTC_HEADER) or b""
+    _, found, rest = block.partition(_IPTC_RESOURCE)
+    if not found or not rest:
+        return {}
+    # A name, padded to an even length, then four bytes of size.
+    body = rest[(rest[0] // 2 + 1) * 2 + 4 :]
+    return dict(_iptc_texts(body))
+
+
+def _iptc_texts(body: bytes) -> Iterator[tuple[str, str]]:
+    at = 0
+    for _ in range(_MAX_IPTC):
+        if body[at : at + 1] != b"\x1c" or len(body) < at + 5:
+            return
+        record, dataset = body[at + 1 : at + 3]
+        size = int.from_bytes(body[at + 3 : at + 5], "big")
+        if record == 2 and dataset in _IPTC_FIELDS:
+            yield _IPTC_FIELDS[dataset], _plain(body[at + 5 : at + 5 + size].decode("utf-8", "replace"))
+        at += 5 + size
 
 
 def orientation_of(exif: dict[str, str | int]) -> int:

@@ -129,8 +129,10 @@ class Credential:
 
     def _fault(self, sealed: bytes, media_type: str, claim: Claim) -> str | None:
         """What is wrong with what was just written; None where nothing is."""
-        # With our own issuer as the only anchor, trusted means: intact, and signed under it.
-        read = describe(read_store(sealed, media_type, self._identity.issuer) or {}, own=True)
+        # With our own issuer as the only anchor, trusted means: intact, and signed under it. Read as others will, who
+        # look into identities, too.
+        store = read_store(sealed, media_type, self._identity.issuer, identities=True)
+        read = describe(store or {}, own=True)
         if read.status == "trusted" and read.detail["digital_source_type"] == claim.digital_source_type:
             return None
         return f"{read.status}: {', '.join(read.detail['codes']) or 'no code'}"
@@ -227,12 +229,11 @@ class Credential:
     def _identity_in(self, store: JsonObject, data: bytes, media_type: str) -> JsonObject:
         """Who the file says stands behind it (CAWG), as `identity` and `identity_codes`.
 
-        Read apart: it changes nothing about the credential. Only the operator's own list vouches for people.
+        Read apart: it changes nothing about the credential.
         """
         if not names_identity(store):
             return {}
-        vouching = joined([one for one in self._trust if one.name == "operator"])
-        again = read_store(data, media_type, joined(self._trust), identities=True, vouching=vouching)
+        again = read_store(data, media_type, None, identities=True)
         return identity_of(again or {})
 
     def _is_own(self, store: JsonObject, data: bytes, media_type: str) -> bool:

@@ -55,7 +55,8 @@ def _obstacle(ingredient: Ingredient, room: int, size: int) -> str | None:
     if size > room:
         return "too large"
     try:
-        store = read_store(ingredient.data or b"", ingredient.media_type, None)
+        # With what others will hold against it, whoever reads the picture from it.
+        store = read_store(ingredient.data or b"", ingredient.media_type, None, identities=True)
     except (c2pa.C2paError, ValueError):
         return "unreadable"
     return "broken" if store is None or state_of(store) == "Invalid" else None

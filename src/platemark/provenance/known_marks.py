@@ -32,6 +32,8 @@ _BLOCK, _CELL = 4, 8
 # The package refuses smaller pictures.
 _MIN_PIXELS = 256 * 256
 _STRIP = 64 * _CELL
+# The message repeats from block to block: of a large picture its upper part says it hundreds of times.
+_ENOUGH_PIXELS = 4 * 1024 * 1024
 # The package gives OpenCV whole numbers, whose U has its middle at 128, or fractions, where it lies at one half. The
 # middle decides which value of a block is the greatest, so both are tried.
 _MIDDLES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -132,7 +134,8 @@ def blocks(pixels: NDArray[np.uint8]) -> Iterator[Votes]:
 
 def _strips(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
     """U without its middle, of whole blocks; some rows at a time, because it is eight times as large."""
-    height, width = (side // _CELL * _CELL for side in pixels.shape[:2])
+    width = pixels.shape[1] // _CELL * _CELL
+    height = min(pixels.shape[0], max(_CELL, _ENOUGH_PIXELS // max(1, width))) // _CELL * _CELL
     for first in range(0, height, _STRIP):
         part = pixels[first : min(height, first + _STRIP), :width].astype(np.float64)
         bright = part @ np.array([0.299, 0.587, 0.114])

@@ -39,18 +39,15 @@ _IDENTITY_SURE = frozenset({"cawg.x509.credential.trusted", "cawg.ica.credential
 _RESULTS = ("success", "informational", "failure")
 
 
-def read_store(
-    data: bytes, media_type: str, anchors: str | None, *, identities: bool = False, vouching: str | None = None
-) -> JsonObject | None:
+def read_store(data: bytes, media_type: str, anchors: str | None, *, identities: bool = False) -> JsonObject | None:
     """The manifest store of a file with its validation, None when there is none. Raises C2paError, ValueError.
 
     `anchors`: PEM of whom to trust. `identities`: look into CAWG identities, too, without asking anybody for them;
-    `vouching`: PEM of who is believed about them. They spoil `state_of`.
+    what is wrong with one is in `state_of`, then.
     """
     settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
     if identities:
         settings |= {"core": {"decode_identity_assertions": True, "allowed_network_hosts": []}}
-        settings |= {"cawg_trust": {"trust_anchors": vouching}} if vouching else {}
     with c2pa.Context.from_json(json.dumps(settings)) as context:
         reader = c2pa.Reader.try_create(media_type, io.BytesIO(data), context=context)
         if reader is None:

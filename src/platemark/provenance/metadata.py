@@ -2,7 +2,9 @@
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from defusedxml import DefusedXmlException
@@ -14,38 +16,31 @@ from platemark.core.inspection import Finding
 from platemark.imaging import tags
 from platemark.imaging.containers import Block, join_blocks, jpeg_segment, png_chunk, read_blocks, webp_chunk
 from platemark.imaging.header import read_header
+from platemark.provenance.camera import is_camera
+from platemark.provenance.generators import Trace, from_exif, from_hidden, from_names, from_system, from_texts
 from platemark.provenance.sources import Direction, direction_of
+from platemark.provenance.stealth import stealth_text
 
 MAX_XMP_BYTES = 1024 * 1024
 _MAX_FIELD = 200
 _SOURCE_TYPE = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 _CREATOR_TOOL = "{http://ns.adobe.com/xap/1.0/}CreatorTool"
-_XMP_FIELDS = {_SOURCE_TYPE: "xmp:DigitalSourceType", _CREATOR_TOOL: "xmp:CreatorTool"}
+_AI_SYSTEM = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}AISystemUsed"
+_XMP_FIELDS = {
+    _SOURCE_TYPE: "xmp:DigitalSourceType",
+    _CREATOR_TOOL: "xmp:CreatorTool",
+    _AI_SYSTEM: "xmp:AISystemUsed",
+}
 _RDF_RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
  rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
  Iptc4xmpExt:DigitalSourceType="{source_type}" xmp:CreatorTool="{tool}"/></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+_SETTINGS = re.compile(r"(?:prompt|workflow):\s*\{", re.IGNORECASE)
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Keywords of PNG text by which programs are known.
-_KEYWORDS = {
-    "workflow": "comfyui",
-    "prompt": "comfyui",
-    "fooocus_scheme": "fooocus",
-    "invokeai_metadata": "invokeai",
-    "invokeai_graph": "invokeai",
-    "sd-metadata": "invokeai",
-    "Dream": "invokeai",
-    # Others write this one too, beside their own.
-    "parameters": "automatic1111",
-}
-_A1111 = re.compile(r"\bSteps: \d+, .*\bSampler: ", re.DOTALL)
-_COMFY = re.compile(r"^(?:prompt|workflow):\{", re.IGNORECASE)
-_NAMES = re.compile(
-    r"\b(?:midjourney|dall[-·. ]?e|stable diffusion|comfyui|invokeai|fooocus|novelai|firefly|ideogram|imagen|flux)\b",
-    re.IGNORECASE,
-)
+# Fields whose words are read and never shown: they may name people.
+_XMP_HINTS = {"{http://ns.adobe.com/photoshop/1.0/}Credit": "credit"}
 
 
 def write_xmp(data: bytes, media_type: str, *, source_type: str, tool: str) -> bytes:
@@ -59,29 +54,87 @@ def write_xmp(data: bytes, media_type: str, *, source_type: str, tool: str) -> b
 
 
 def read_metadata(data: bytes, media_type: str) -> Finding:
-    """A finding of kind `metadata`: fields and generator, all of them forgeable. Never raises."""
+    """A finding of kind `metadata`: fields and generator, all of them forgeable. Never raises.
+
+    Where a generator is known, `generator_from` names the place, and `model` and `seed` are what it says of them. Where
+    there is none, a consistent set of a camera's EXIF fields is a weak claim of one.
+    """
     try:
         blocks, _ = read_blocks(data, media_type)
-        fields = _read_fields(blocks, media_type)
+        seen = _look(data, blocks, media_type)
     except (InvalidImage, KeyError):
         return Finding(kind="metadata", status="error", detail={"fields": {}, "forgeable": True})
-    if not fields:
+    if not seen.fields:
         return Finding(kind="metadata", status="none", detail={"fields": {}, "forgeable": True})
-    direction: Direction = "ai" if "generator" in fields else direction_of(fields.get("xmp:DigitalSourceType"))
+    direction = _direction(seen)
     weight = "none" if direction == "none" else "weak"
-    detail: JsonObject = {"fields": fields, "forgeable": True}
+    detail: JsonObject = {"fields": seen.fields, "forgeable": True}
+    if trace := seen.trace:
+        detail |= {"generator_from": trace.place, "model": trace.model, "seed": trace.seed}
     return Finding(kind="metadata", status="found", direction=direction, weight=weight, detail=detail)
 
 
-def _read_fields(blocks: Sequence[Block], media_type: str) -> dict[str, str]:
-    fields = _xmp_fields(tags.find_xmp(blocks, media_type))
-    exif = tags.read_exif(tags.find_exif(blocks, media_type))
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    fields: dict[str, str]
+    trace: Trace | None
+    camera: bool
+
+
+def _direction(seen: _Seen) -> Direction:
+    said = direction_of(seen.fields.get("xmp:DigitalSourceType"))
+    if seen.trace or said == "ai":
+        return "ai"
+    return "camera" if seen.camera and "xmp:DigitalSourceType" not in seen.fields else said
+
+
+def _look(data: bytes, blocks: Sequence[Block], media_type: str) -> _Seen:
+    xmp = _xmp_fields(_found(tags.find_xmp, blocks, media_type))
+    exif = tags.read_exif(_found(tags.find_exif, blocks, media_type))
+    iptc = tags.read_iptc(blocks) if media_type == "image/jpeg" else {}
+    texts = _png_texts(blocks) if media_type == "image/png" else {}
+    fields = {name: value for name, value in xmp.items() if name in _XMP_FIELDS.values()}
     fields |= {f"exif:{name.title()}": str(exif[name]) for name in ("make", "model", "software") if name in exif}
-    texts = dict(tags.png_texts(blocks)) if media_type == "image/png" else {}
-    generator = _generator(texts, exif) or _named(fields.values())
-    if generator:
-        fields["generator"] = generator
-    return {name: value[:_MAX_FIELD] for name, value in fields.items()}
+    trace = from_texts(texts) or from_exif(exif)
+    if trace is None and "xmp:AISystemUsed" in xmp:
+        trace = from_system(xmp["xmp:AISystemUsed"])
+    trace = trace or from_names(_names(xmp, exif, iptc, texts))
+    if trace is None and (hidden := stealth_text(data, blocks, media_type)):
+        trace = from_hidden(hidden)
+    if trace is not None and trace.place == "exif" and _SETTINGS.match(fields.get("exif:Make", "")):
+        # ComfyUI keeps its settings, prompt and all, where a camera has its maker.
+        fields = {name: value for name, value in fields.items() if not _SETTINGS.match(value)}
+    if trace is not None:
+        fields["generator"] = trace.generator
+    camera = trace is None and is_camera(exif)
+    return _Seen({name: value[:_MAX_FIELD] for name, value in fields.items()}, trace, camera)
+
+
+def _names(
+    xmp: dict[str, str], exif: dict[str, str | int], iptc: dict[str, str], texts: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Fields that name a program or whom to credit, each with its place."""
+    yield from (("xmp", xmp[name]) for name in ("xmp:CreatorTool", "credit") if name in xmp)
+    yield from (("exif", str(exif[name])) for name in ("software", "artist", "description") if name in exif)
+    yield from (("iptc", iptc[name]) for name in ("program", "byline", "credit") if name in iptc)
+    yield from (("png", texts[name]) for name in ("Software", "Source", "Author") if name in texts)
+
+
+def _png_texts(blocks: Sequence[Block]) -> dict[str, str]:
+    """Keyword to text, the first of each; none of what cannot be unpacked, which takes nothing from the others."""
+    found: dict[str, str] = {}
+    for block in blocks:
+        with suppress(InvalidImage):
+            for keyword, text in tags.png_texts([block]):
+                found.setdefault(keyword, text.decode("utf-8", "replace"))
+    return found
+
+
+def _found(find: Callable[[Sequence[Block], str], bytes | None], blocks: Sequence[Block], kind: str) -> bytes | None:
+    try:
+        return find(blocks, kind)
+    except InvalidImage:
+        return None
 
 
 def _xmp_fields(xmp: bytes | None) -> dict[str, str]:
@@ -94,31 +147,13 @@ def _xmp_fields(xmp: bytes | None) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for element in root.iter():
-        for key, name in _XMP_FIELDS.items():
+        for key, name in (_XMP_FIELDS | _XMP_HINTS).items():
             value = element.get(key)
             if element.tag == key:
                 value = element.get(_RDF_RESOURCE) or element.text
             if value and value.strip():
                 found.setdefault(name, value.strip())
     return found
-
-
-def _generator(texts: dict[str, bytes], exif: dict[str, str | int]) -> str | None:
-    """The program that left its settings in the file. The settings hold somebody's prompt and are not kept."""
-    for keyword, generator in _KEYWORDS.items():
-        if keyword in texts:
-            return generator
-    if texts.get("Software") == b"NovelAI":
-        return "novelai"
-    if _A1111.search(str(exif.get("user_comment", ""))):
-        return "automatic1111"
-    if any(_COMFY.match(str(exif.get(name, ""))) for name in ("make", "model")):
-        return "comfyui"
-    return None
-
-
-def _named(values: Iterable[str]) -> str | None:
-    return next((match[0].lower() for value in values if (match := _NAMES.search(value))), None)
 
 
 def _escape(text: str) -> str:

@@ -50,7 +50,10 @@ def operator_lists(settings: Settings) -> tuple[TrustList, ...]:
 
 
 def credential_of(settings: Settings, identity: Identity, public: Sequence[TrustList] = ()) -> Credential:
-    """The provenance of an identity; `public`: lists of whom it trusts, beside the operator's. Raises Misconfigured where what it needs cannot be read."""
+    """The provenance of an identity, with `public` lists of whom to trust beside the operator's.
+
+    Raises Misconfigured where what it needs cannot be read.
+    """
     development = former_identities(settings.data) if identity.development else ()
     former = [read_anchors(file, "signing_former") for file in settings.signing_former]
     return Credential(

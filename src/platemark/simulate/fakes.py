@@ -21,6 +21,15 @@ from platemark.simulate.modelslab import FakeModelsLab
 from platemark.simulate.openai_images import FakeOpenAIImages
 from platemark.simulate.openai_moderation import FakeOpenAIModeration
 from platemark.simulate.openai_servers import SERVERS
+from platemark.simulate.origin_services import (
+    FakeAiOrNot,
+    FakeAnyImageDetector,
+    FakeHiveOrigin,
+    FakeIlluminarty,
+    FakePrivateDetector,
+    FakeWinston,
+)
+from platemark.simulate.realitydefender import FakeRealityDefender
 from platemark.simulate.receiver import Receiver
 from platemark.simulate.replicate import FakeReplicate
 from platemark.simulate.server import Fake, serve
@@ -52,15 +61,23 @@ MODERATION: Mapping[str, Callable[[], Fake]] = {
     "sightengine": FakeSightengine,
     "hive": FakeHive,
 }
-
-
+# Services that say whether a picture is AI-made; that of Sightengine does both.
+ORIGIN: Mapping[str, Callable[[], Fake]] = {
+    "anyimagedetector": FakeAnyImageDetector,
+    "aiornot": FakeAiOrNot,
+    "hive_origin": FakeHiveOrigin,
+    "realitydefender": FakeRealityDefender,
+    "winston": FakeWinston,
+    "illuminarty": FakeIlluminarty,
+    "private_detector": FakePrivateDetector,
+}
 # What releases are delivered to.
 TARGETS: Mapping[str, Callable[[], Fake]] = {"wordpress": FakeWordPress, "webhook": Receiver}
 
 
 async def simulate(name: str, *, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve a fake until cancelled; `ready` is told its URL. Raises InvalidRequest for a name that is not known."""
-    known = {**FAKES, **MODERATION, **TARGETS}
+    known = {**FAKES, **MODERATION, **ORIGIN, **TARGETS}
     if name not in known:
         raise InvalidRequest(f"There is no simulated provider {name!r}. There are: {', '.join(sorted(known))}.")
     async with serve(known[name](), host=host, port=port) as url:

@@ -1,4 +1,4 @@
-"""What the fakes of moderation services find: words in texts, and red in pictures."""
+"""What the fakes of services that look find: words in texts, red in pictures; blue is what they are unsure of."""
 
 from collections.abc import Mapping
 
@@ -28,3 +28,14 @@ def scored(named: Mapping[str, str], found: frozenset[str], trouble: str | None)
     """A number for each category of `named`, whose values are subjects; one more where that is the trouble."""
     scores = {category: HIGH if subject in found else LOW for category, subject in named.items()}
     return {**scores, NEW: HIGH} if trouble == "unknown_category" else scores
+
+
+def share_of(data: bytes) -> float | None:
+    """How AI-made a picture is: 0.97 where it is mostly red, 0.5 where mostly blue, else 0.03; None for no picture."""
+    try:
+        red, green, blue = shrink(data, 1, 1).data[:3]
+    except InvalidRequest:
+        return None
+    if red > 150 and green < 90 and blue < 90:
+        return 0.97
+    return 0.5 if blue > 150 and red < 90 and green < 90 else 0.03

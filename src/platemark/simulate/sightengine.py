@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from platemark.simulate.board import COMMON, Switchboard, id_of
 from platemark.simulate.fields import Field, complaints, form_of
-from platemark.simulate.seeing import HIGH, LOW, NEW, scored, subjects_of_picture, subjects_of_text
+from platemark.simulate.seeing import HIGH, LOW, NEW, scored, share_of, subjects_of_picture, subjects_of_text
 
 USER = "1234567"
 _WHO = {"api_user": Field(required=True), "api_secret": Field(required=True)}
@@ -64,6 +64,8 @@ class FakeSightengine:
             return refusal or self.error(400)
         models = {model.partition("-2")[0] for model in given["models"].split(",")}
         said = {name: answer for name, answer in _pictured(found).items() if name in models}
+        if "genai" in models:
+            said["type"] = {"ai_generated": share_of(files["media"])}
         return self._success(said | ({NEW: {"prob": HIGH}} if trouble == "unknown_category" else {}))
 
     async def _text(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
-from platemark.core.errors import DeliveryUnavailable, Misconfigured
+from platemark.core.errors import DeliveryFailed, DeliveryUnavailable, Misconfigured
 from platemark.core.ports import Parcel, Target
 from platemark.net.posting import Host
 from platemark.net.secrets import resolve_secret
@@ -23,6 +23,7 @@ from platemark.store.blobs import open_bucket
 
 Store = LocalStore | S3Store | GCSStore | AzureStore
 _ABOUT = "publication.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 _SCHEME = re.compile(r"(s3|gs|az)://")
 
 
@@ -48,17 +49,17 @@ class Files:
 
     async def withdraw(self, parcel: Parcel) -> Mapping[str, Any]:
         """Delete them; first what is said of them."""
-        names = (_ABOUT, *(one["filename"] for one in parcel.document["files"]))
+        keys = [self._key(parcel, name) for name in (_ABOUT, *(one["filename"] for one in parcel.document["files"]))]
         try:
-            for name in names:
+            for key in keys:
                 with suppress(FileNotFoundError):
-                    await obstore.delete_async(self.store, f"{parcel.publication}/{name}")
+                    await obstore.delete_async(self.store, key)
         except (BaseError, OSError) as error:
             raise self._unavailable(error) from None
         return {"removed": True}
 
     async def _put(self, parcel: Parcel, name: str, data: bytes, media_type: str) -> dict[str, Any]:
-        key = f"{parcel.publication}/{name}"
+        key = self._key(parcel, name)
         # A directory keeps no types.
         attributes = None if isinstance(self.store, LocalStore) else {"Content-Type": media_type}
         try:
@@ -67,6 +68,12 @@ class Files:
             raise self._unavailable(error) from None
         url = f"{self.public_url.rstrip('/')}/{key}" if self.public_url else None
         return {"key": key, "etag": done["e_tag"], "url": url}
+
+    def _key(self, parcel: Parcel, name: str) -> str:
+        """Where a file lies: one folder, one name in it, and nothing that leads elsewhere."""
+        if not (_NAME.fullmatch(parcel.publication) and _NAME.fullmatch(name)):
+            raise DeliveryFailed(f"{self.name}: this name cannot be kept. Publish the image again.")
+        return f"{parcel.publication}/{name}"
 
     def _unavailable(self, error: Exception) -> DeliveryUnavailable:
         # The words of the library quote addresses.

@@ -17,6 +17,7 @@ from platemark.flows.publications.lookup import statement
 _AT_ONCE = 200
 _VERIFIES = frozenset({"trusted", "valid_untrusted"})
 SCHEMA = "provenance/1"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 # In the order in which the fields stand in a table.
 COLUMNS = (
     "publication",
@@ -172,5 +173,5 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-    # No cell is ever a formula.
-    return f"'{text}" if text[:1] in "=+-@" else text
+    # No cell is ever a formula, nor after what a spreadsheet skips.
+    return f"'{text}" if text.startswith(_FORMULA) else text

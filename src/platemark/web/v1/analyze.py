@@ -98,8 +98,9 @@ async def ask(call: Reader) -> Response:
     """
     analyses = analyses_of(call)
     analyses.take(call.request, call.principal.key)
+    # Who sends slowly keeps nobody else from a place.
+    data, looks = await _wanted(call)
     async with analyses.at_once:
-        data, looks = await _wanted(call)
         found = await analyze(call.platform, call.principal, data, looks.choice, retain=looks.retain)
     return answers.json(resource(found))
 

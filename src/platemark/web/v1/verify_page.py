@@ -2,6 +2,7 @@
 
 import html
 from importlib.resources import files
+from ipaddress import ip_address, ip_network
 from string import Template
 
 import anyio
@@ -22,7 +23,10 @@ from platemark.web.requests import exchange_of
 _TEMPLATE = Template(files("platemark.web").joinpath("verify.html").read_text(encoding="utf-8"))
 # Beside the API: it has no key, and no scope.
 router = APIRouter(include_in_schema=False)
-_CSP = "default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+_CSP = (
+    "default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _NO_MATCH = "No published picture of this installation was found for this file. That proves nothing about its origin."
 _MATCH = "This file is, or is a copy of, a picture that this installation published."
 _WATERMARKS = {"on": "present", "off": "none", "not_carried": "none: the picture cannot carry one"}
@@ -74,13 +78,25 @@ def _visitors(request: Request) -> Visitors:
 
 def _take(request: Request, rates: RateLimits) -> None:
     """Behind a proxy, the address is what the proxy says where the server is told to believe it."""
-    allowance, refused = rates.take(request.client.host if request.client else "")
+    allowance, refused = rates.take(_home(request.client.host if request.client else ""))
     if allowance is not None:
         exchange_of(request).headers.update(allowance.headers())
     if refused is not None:
         raise RateLimited(
             "Too many questions from this address. Wait, then ask again.", retry_after=refused.retry_after
         )
+
+
+def _home(address: str) -> str:
+    """Who counts as one: an IPv4 address, but a whole /64 of IPv6, of which one customer has every address."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped else str(ip_network((int(found), 64), strict=False))
 
 
 def _said(request: Request, found: Statement) -> StatementResource:
@@ -118,26 +134,17 @@ def _said(request: Request, found: Statement) -> StatementResource:
 def _page(request: Request, said: StatementResource) -> Response:
     platform: Platform = request.app.state.platform
     nonce = platform.ids.secret(16)
-    made = "made with AI" if said.origin == "generated" else "brought to this installation by a person"
-    facts = {
-        "Published": f"{said.published_at:%Y-%m-%d %H:%M} UTC",
-        "Origin": f"The picture was {made}.",
-        "Digital source type": said.digital_source_type or "not known",
-        "Label": said.label_text or "none",
-        "Credential (C2PA)": f"{said.credential_state}, signed by {said.credential_signer or 'nobody'}",
-        "Watermark": {"on": "present", "off": "none", "not_carried": "none: the picture cannot carry one"}[
-            said.watermark
-        ],
-        "Publication": said.id,
-        **{f"SHA-256 of {one.name} ({one.media_type})": one.sha256 for one in said.files},
-    }
+    full = next((one for one in said.files if one.name == "full"), None)
     body = _TEMPLATE.substitute(
         title="A picture published here",
         nonce=nonce,
-        summary=html.escape(said.label_text or "This installation published this picture."),
+        summary=html.escape(said.label_text or "Published without a label"),
         picture=html.escape(f"/v1/publications/{said.id}/content"),
-        alt=html.escape(said.alt_text or ""),
-        facts="\n".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items()),
+        size=f' width="{full.width}" height="{full.height}"' if full else "",
+        alt=html.escape(said.alt_text or "The published picture; nobody described it"),
+        caption=f"<figcaption>{html.escape(said.alt_text)}</figcaption>" if said.alt_text else "",
+        facts="\n".join(_row(name, html.escape(text)) for name, text in _facts(said).items()),
+        files="\n".join(_row(_named(one), _file(said, one)) for one in said.files),
         limits=html.escape(" ".join(said.limits)),
     )
     headers = {
@@ -148,3 +155,30 @@ def _page(request: Request, said: StatementResource) -> Response:
         "Referrer-Policy": "no-referrer",
     }
     return Response(body, headers=headers, media_type="text/html")
+
+
+def _facts(said: StatementResource) -> dict[str, str]:
+    made = "Made with AI" if said.origin == "generated" else "Brought to this installation by a person"
+    signer = f", signed by {said.credential_signer}" if said.credential_signer else ""
+    return {
+        "Origin": made,
+        "Published": f"{said.published_at:%Y-%m-%d %H:%M} UTC",
+        "Digital source type (IPTC)": said.digital_source_type or "not known",
+        "Credential (C2PA)": f"{said.credential_state.replace('_', ' ')}{signer}",
+        "Watermark": _WATERMARKS[said.watermark],
+        "Publication": said.id,
+    }
+
+
+def _named(one: VerifiedFile) -> str:
+    kind = one.media_type.removeprefix("image/").upper()
+    return html.escape(f"{one.name} · {kind} · {one.width} × {one.height} pixels")
+
+
+def _file(said: StatementResource, one: VerifiedFile) -> str:
+    place = html.escape(f"/v1/publications/{said.id}/content?rendition={one.name}")
+    return f'<a href="{place}">Open {html.escape(one.name)}</a><code>SHA-256 {one.sha256}</code>'
+
+
+def _row(name: str, content: str) -> str:
+    return f"<div><dt>{name}</dt><dd>{content}</dd></div>"
