@@ -28,7 +28,7 @@ PLACE = re.compile(r"\b(gen|img|att|ins|key|prj)_[\w…]*|\{\w+\}|\$\w+")
 # Beside the API, and so not in its contract.
 # The last two belong to the fakes of providers, and to providers themselves.
 OF_PROVIDERS = {"/_simulate", "/v1/providers/NAME/webhook"}
-OUTSIDE = {"/healthz", "/readyz", "/metrics", "/docs/errors", "/openapi.json", *OF_PROVIDERS}
+OUTSIDE = {"/healthz", "/readyz", "/metrics", "/verify", "/verify/{id}", "/docs/errors", "/openapi.json", *OF_PROVIDERS}
 # It shows what is sent to vendors, by their routes.
 OF_VENDORS = "docs/reference/providers.md"
 

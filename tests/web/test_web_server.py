@@ -124,10 +124,11 @@ async def test_only_a_proxy_of_this_machine_is_believed(site: Site, monkeypatch:
     monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
     config = server._config(site.app, site.app.state.settings)
     config.load()
+    app = vars(config)["loaded_app"]
 
     async def asked(address: str) -> list[int]:
         statuses: list[int] = []
-        async with client_of(config.loaded_app, None, address=address) as nobody:
+        async with client_of(app, None, address=address) as nobody:
             for number in range(7):
                 headers = {"X-Forwarded-For": f"198.51.100.{number}"}
                 statuses.append((await nobody.post("/verify", json={}, headers=headers)).status_code)

@@ -56,6 +56,10 @@ async def test_the_page_is_for_people_and_runs_nothing(site: Site) -> None:
     assert made["renditions"][0]["sha256"] in page.text
     assert SECRET not in page.text
     assert "$" not in page.text
+    for one in made["renditions"]:
+        place = f"/v1/publications/{made['id']}/content?rendition={one['name']}"
+        assert f'<a href="{place}">Open {one["name"]}</a>' in page.text
+    assert "prefers-color-scheme: dark" in page.text
     assert picture.status_code == 200
 
 

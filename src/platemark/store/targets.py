@@ -48,7 +48,7 @@ class Files:
         return {"files": written}
 
     async def withdraw(self, parcel: Parcel) -> Mapping[str, Any]:
-        """Delete them; first what is said of them."""
+        """Delete them, first what is said of them; in a directory their folder goes, too."""
         keys = [self._key(parcel, name) for name in (_ABOUT, *(one["filename"] for one in parcel.document["files"]))]
         try:
             for key in keys:
@@ -104,6 +104,6 @@ def _open(name: str, said: TargetSettings, settings: Settings) -> Target:
 
 def _folder(location: str, setting: str) -> LocalStore:
     try:
-        return LocalStore(Path(location).expanduser(), mkdir=True)
+        return LocalStore(Path(location).expanduser(), automatic_cleanup=True, mkdir=True)
     except (BaseError, OSError):
         raise Misconfigured(f"{setting}: the directory {location} cannot be made. Check the path and rights.") from None
