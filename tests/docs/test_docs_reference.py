@@ -56,16 +56,13 @@ def told() -> Iterator[tuple[str, set[str], bool]]:
             if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
                 continue
             if call.func.id == "emit":
-                # Its data is one value.
-                yield from ((kind, set(), False) for kind in _types(call.args))
+                # Its data is one dictionary; its keywords say what it is about.
+                yield from ((kind, set[str](), False) for kind in _types(call.args))
             elif call.func.id.startswith(TELLING):
                 names = {keyword.arg for keyword in call.keywords if keyword.arg}
                 unpacked = any(keyword.arg is None for keyword in call.keywords)
                 whole = call.func.id in plain & {"tell", "note"} and not unpacked
                 yield from ((kind, names, whole) for kind in _types(call.args))
-            elif isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "emit":
-                # Its data is one dictionary; its keywords say what it is about.
-                yield from ((kind, set[str](), False) for kind in _types(call.args))
 
 
 def _types(arguments: list[ast.expr]) -> list[str]:
