@@ -359,6 +359,7 @@ def limits(settings: Settings) -> Limits:
         ),
         max_image_bytes=settings.max_image_bytes,
         max_pixels=settings.max_pixels,
+        watermark_decibels=settings.watermark_audiences,
     )
 
 

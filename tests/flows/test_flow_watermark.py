@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,21 @@ async def test_all_files_of_a_release_carry_one_number_also_when_made_again(benc
     assert (finding.status, finding.detail["publication"]) == ("id_resolved", first.number.publication)
     record = (await image_record(bench.platform, bench.caller, image.id)).watermark
     assert record == {"state": "at_publication", "publications": [first.number.publication]}
+
+
+async def test_an_audience_can_have_fainter_marks(bench: Bench) -> None:
+    await made(bench)
+    data = encoded(noise(512))
+    bench.change(limits=replace(bench.platform.limits, watermark_decibels={"newsroom": 46.0}))
+    platform, image, publication, *file = await asking(bench, data)
+    strayed = list[float]()
+    for audience in ("newsroom", "marketplace"):
+        marked = await watermark.mark_release(
+            platform, image, publication.model_copy(update={"audience": audience}), *file
+        )
+        levels = (np.asarray(open_picture(each, **BOUNDS), np.float64) for each in (data, marked.data))
+        strayed.append(float(np.mean((next(levels) - next(levels)) ** 2)))
+    assert strayed[1] > 1.5 * strayed[0] > 0
 
 
 async def test_a_marked_output_keeps_its_number_when_it_is_released(bench: Bench) -> None:

@@ -89,7 +89,7 @@ TABLE: list[tuple[str, tuple[Finding, ...], str, str]] = [
     ("mark and registry, broken credential", (NEAR, MARK, BROKEN), "generated_by_us", "conclusive"),
     ("near", (NEAR,), "generated_by_us", "inferred"),
     ("near, broken credential", (NEAR, BROKEN), "conflicting", "conflicting"),
-    ("aligned crop", (finding("registry", "aligned", "ai", "strong"),), "generated_by_us", "inferred"),
+    ("aligned crop", (finding("registry", "near", "ai", "strong", how="crop"),), "generated_by_us", "inferred"),
     ("trusted AI", (c2pa("trusted", "ai"),), "ai_generated", "asserted"),
     (
         "trusted AI over a broken ingredient",
@@ -150,7 +150,7 @@ KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
 DIRECTIONS, WEIGHTS = ("ai", "camera", "none"), ("conclusive", "strong", "weak", "none")
 STATUSES = (
     *sorted(UNSEEN),
-    *("none", "found", "exact", "near", "aligned", "trusted", "valid_untrusted", "invalid", "remote_not_fetched"),
+    *("none", "found", "exact", "near", "trusted", "valid_untrusted", "invalid", "remote_not_fetched"),
     *("present", "id_resolved", "crc_failed", "evaluated", "scored", "abstained"),
 )
 

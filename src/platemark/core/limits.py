@@ -58,6 +58,7 @@ class Limits:
 
     `attempts_before_reroute`: failures of one model of a route after which the next is asked.
     `strikes`: blocked requests of one user within `strikes_within` after which a person looks at the next.
+    `watermark_decibels`: by audience, how faint the mark in its releases is, where not as usual.
     """
 
     max_attempts: int = 4
@@ -84,3 +85,4 @@ class Limits:
     reviews: ReviewLimits = field(default_factory=ReviewLimits)
     strikes: int = 5
     strikes_within: timedelta = timedelta(minutes=10)
+    watermark_decibels: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -425,9 +425,10 @@ class Watermark(Protocol):
         """By what the key that marks is told from others; it says nothing of the key itself."""
         ...
 
-    async def mark(self, data: bytes, media_type: str, number: int) -> bytes:
+    async def mark(self, data: bytes, media_type: str, number: int, *, decibels: float | None = None) -> bytes:
         """The same picture with the number in it, encoded again in the same format without metadata.
 
+        `decibels`: peak signal-to-noise ratio to aim at, lower is stronger; None: what is usual here.
         Raises InvalidImage, SealFailed (code `watermark_not_carried`) where the number does not read back.
         """
         ...

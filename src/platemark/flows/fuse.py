@@ -8,7 +8,6 @@ from platemark.core.inspection import Confidence, Finding, FindingKind, Inspecti
 CALIBRATION_OWN = "own"
 _NO_NUMBER = Confidence(p_ai=None)
 _OURS = Confidence(p_ai=1.0, low=1.0, high=1.0, calibration=CALIBRATION_OWN)
-_NEAR = frozenset({"near", "aligned", "crop"})
 # There is a credential, but it could not be read: finding nothing else says little.
 _UNREAD = frozenset({"remote_not_fetched", "error"})
 
@@ -60,7 +59,7 @@ class _Seen:
 
     @property
     def near(self) -> bool:
-        return any(finding.status in _NEAR for finding in self.of("registry"))
+        return any(finding.status == "near" for finding in self.of("registry"))
 
     @property
     def resolved(self) -> list[Finding]:
@@ -93,7 +92,7 @@ def _marked(seen: _Seen) -> Fused | None:
         return None
     marked, registry = {asset_of(finding) for finding in seen.resolved}, seen.of("registry")
     confirmed = {finding.detail.get("confirmed", "unsaid") for finding in seen.resolved}
-    if True in confirmed or any(finding.status in _NEAR and asset_of(finding) in marked for finding in registry):
+    if True in confirmed or any(finding.status == "near" and asset_of(finding) in marked for finding in registry):
         return Fused("generated_by_us", "conclusive", _OURS)
     # A mark can be copied from one picture onto another. Where a picture is too flat to be compared, nobody knows.
     denied = False in confirmed or ("unsaid" in confirmed and registry)

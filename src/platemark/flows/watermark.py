@@ -16,7 +16,7 @@ from platemark.imaging.fingerprint import dihedral, distance
 
 _DRAWS = 8
 # Of 256 bits. The mark says which one picture to compare with, so this may be more than where many are searched:
-# different pictures lie 96 apart and more (4,005 pairs, research/provenance.md section C).
+# different pictures lie 88 apart and more (19,503 pairs, docs/explanation/registry.md).
 _SAME_PICTURE = 80
 
 
@@ -69,12 +69,20 @@ async def mark_release(
         rows = await tx.all(WatermarkNumber, image=image.id, order_by="id")
         standing = [row for row in rows if row.publication in (None, publication.id)]
         number = standing[0] if standing else await allot(platform, tx, image, publication)
-    return await _mark(platform.watermark, number, data, media_type, image.index)
+    decibels = platform.limits.watermark_decibels.get(publication.audience or "")
+    return await _mark(platform.watermark, number, data, media_type, image.index, decibels)
 
 
-async def _mark(watermark: Watermark, number: WatermarkNumber, data: bytes, media_type: str, index: int) -> Marked:
+async def _mark(
+    watermark: Watermark,
+    number: WatermarkNumber,
+    data: bytes,
+    media_type: str,
+    index: int,
+    decibels: float | None = None,
+) -> Marked:
     try:
-        return Marked(await watermark.mark(data, media_type, number.number), number)
+        return Marked(await watermark.mark(data, media_type, number.number, decibels=decibels), number)
     except SealFailed as error:
         if error.reason_code != NOT_CARRIED:
             raise

@@ -61,12 +61,12 @@ class SpreadWatermark:
         self._limiter = anyio.CapacityLimiter(threads)
         self.version, self.key = VERSION, key_id(key)
 
-    async def mark(self, data: bytes, media_type: str, number: int) -> bytes:
+    async def mark(self, data: bytes, media_type: str, number: int, *, decibels: float | None = None) -> bytes:
         """The same picture with the number in it, encoded in the same format without metadata, and read back.
 
         Raises InvalidImage, SealFailed (code `watermark_not_carried`) for a picture that is too small or too flat.
         """
-        return await self._run(lambda: self.write(data, media_type, number)[0])
+        return await self._run(lambda: self.write(data, media_type, number, decibels=decibels)[0])
 
     async def read(self, data: bytes) -> Mark:
         """What is found with any key, in any of the eight ways that a picture can lie. Raises InvalidImage."""
@@ -75,15 +75,15 @@ class SpreadWatermark:
     async def _run(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
-    def write(self, data: bytes, media_type: str, number: int) -> tuple[bytes, float]:
+    def write(self, data: bytes, media_type: str, number: int, *, decibels: float | None = None) -> tuple[bytes, float]:
         """As `mark`, on this thread; with the peak signal-to-noise ratio before encoding, in decibels."""
         output_format = _FORMATS.get(media_type)
         if output_format is None:
             raise InvalidImage(f"No watermark can be written into {media_type}. Use PNG, JPEG or WebP.")
-        surface, code = self.open(data), encode(payload_of(number))
+        surface, code, aim = self.open(data), encode(payload_of(number)), decibels or self._decibels
         width, height = surface.picture.size
         if min(width, height) >= _MIN_SIDE:
-            for wanted in (self._decibels, self._decibels - _STRONGER):
+            for wanted in (aim, aim - _STRONGER):
                 change = push(surface, self._patterns[0], code, 255**2 / 10 ** (wanted / 10))
                 marked, reached = changed(surface.picture, change.rows(width, height), change.weights)
                 file = file_of(marked, output_format)
