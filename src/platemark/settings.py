@@ -538,7 +538,7 @@ class Settings(BaseSettings):
     watermark_audiences: Annotated[
         dict[str, Annotated[float, Field(ge=36, le=46)]],
         Field(description='The same for releases to one audience, in place of it: {"newsroom": 44}.'),
-    ] = Field(default_factory=dict)
+    ] = {}
 
     log_format: Annotated[Literal["json", "console"], Field(description="Shape of the log lines.")] = "json"
     log_level: Annotated[

@@ -98,7 +98,7 @@ def registry_of(platform: Platform) -> Registry:
     return platform.registry or Known(platform.store, platform.limits)
 
 
-async def look_alikes(
+async def lookalikes(
     platform: Platform, pdq: str, *, limit: int, project: str | None, generated: bool = False
 ) -> list[tuple[RegistryEntry, int, bool]]:
     """Entries that look nearly so, best first: with the distance, and whether they are turned or mirrored."""

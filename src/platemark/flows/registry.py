@@ -10,7 +10,7 @@ from platemark.core.inspection import Finding, Match
 from platemark.core.ports import Platform, Transaction
 from platemark.core.registry import RegistryEntry
 from platemark.flows.cropped import cropped, register
-from platemark.flows.known import look_alikes
+from platemark.flows.known import lookalikes
 from platemark.imaging.decode import open_picture
 from platemark.imaging.fingerprint import Pixels, look_of
 
@@ -89,7 +89,7 @@ async def matches(
 
 
 async def _near(platform: Platform, project: str | None, wanted: Fingerprint, most: int) -> list[Match]:
-    found = await look_alikes(platform, wanted.pdq, limit=most * _SPARE, project=project, generated=True)
+    found = await lookalikes(platform, wanted.pdq, limit=most * _SPARE, project=project, generated=True)
     return [
         Match(
             image=row.image,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from platemark.core.image import Fingerprint, Image
 from platemark.core.ports import Platform
 from platemark.core.takedown import Found
-from platemark.flows.known import look_alikes
+from platemark.flows.known import lookalikes
 
 # A notice is decided by a person, who can look through no more.
 _MOST = 10_000
@@ -38,5 +38,5 @@ async def copies_of(platform: Platform, image: Image) -> list[Copy]:
 
 async def _near(platform: Platform, own: Fingerprint) -> list[Copy]:
     """By the registry's own search. Flat pictures collide, so those of little quality are not compared."""
-    found = await look_alikes(platform, own.pdq, limit=_MOST, project=own.project)
+    found = await lookalikes(platform, own.pdq, limit=_MOST, project=own.project)
     return [Copy(row.image, "near", bits) for row, bits, _ in found if row.image != own.id]
