@@ -4,9 +4,11 @@ from typing import Literal
 
 from platemark.core.base import JsonObject, Noun, Timestamp
 from platemark.core.disclosure import AiDisclosure
+from platemark.core.model import OutputFormat
 
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 MEDIA_TYPES: dict[str, MediaType] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+FORMATS: dict[str, OutputFormat] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 EXTENSIONS: dict[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 Origin = Literal["generated", "uploaded"]
 ModerationState = Literal["not_evaluated", "allowed", "labelled", "in_review", "blocked"]

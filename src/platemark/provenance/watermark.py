@@ -7,15 +7,14 @@ is proof of nothing until the registry confirms it.
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 import numpy as np
 
 from platemark.core.errors import InvalidImage, Misconfigured, SealFailed
-from platemark.core.image import MEDIA_TYPES
-from platemark.core.model import OutputFormat
+from platemark.core.image import FORMATS
 from platemark.core.ports import Mark
 from platemark.core.watermark import NOT_CARRIED
 from platemark.imaging.marking import Surface, changed, file_of, open_surface
@@ -36,7 +35,6 @@ _FRESH = 0.85
 _MIN_SIDE = 192
 # Decibels by which a mark may be stronger where the first one does not read back.
 _STRONGER = 3.0
-_FORMATS: dict[str, OutputFormat] = {MEDIA_TYPES[name]: name for name in get_args(OutputFormat)}
 
 
 class SpreadWatermark:
@@ -77,7 +75,7 @@ class SpreadWatermark:
 
     def write(self, data: bytes, media_type: str, number: int, *, decibels: float | None = None) -> tuple[bytes, float]:
         """As `mark`, on this thread; with the peak signal-to-noise ratio before encoding, in decibels."""
-        output_format = _FORMATS.get(media_type)
+        output_format = FORMATS.get(media_type)
         if output_format is None:
             raise InvalidImage(f"No watermark can be written into {media_type}. Use PNG, JPEG or WebP.")
         surface, code, aim = self.open(data), encode(payload_of(number)), decibels or self._decibels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from platemark.core.errors import FieldError, InvalidRequest, NotAcceptable
-from platemark.core.image import MEDIA_TYPES
+from platemark.core.image import FORMATS, MEDIA_TYPES
 from platemark.core.request import GenerationRequest
 
 LONGEST_WAIT_SECONDS = 600
@@ -15,7 +15,6 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 _QUALITY = re.compile(r"q\s*=\s*([01](?:\.\d{0,3})?)")
 _JSON = "application/json"
-_FORMATS = {media_type: name for name, media_type in MEDIA_TYPES.items()}
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -64,7 +63,7 @@ def image_formats(request: Request) -> tuple[str, ...] | None:
     if best == 0:
         raise NotAcceptable(f"Accept allows none of {_JSON}, {', '.join(MEDIA_TYPES.values())}. Ask for one of them.")
     ranked = sorted((offer for offer in images if offer[0] > 0), key=lambda offer: -offer[0])
-    return tuple(_FORMATS[media_type] for _, media_type in ranked)
+    return tuple(FORMATS[media_type] for _, media_type in ranked)
 
 
 def _ranges(values: Iterable[str]) -> dict[str, float]:

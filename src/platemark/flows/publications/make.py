@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 
 from platemark.core.errors import SealFailed
-from platemark.core.image import Blob, Image, Publication
+from platemark.core.image import FORMATS, Blob, Image, Publication
 from platemark.core.inspection import Finding
 from platemark.core.model import OutputFormat
 from platemark.core.ports import Platform, Transaction
@@ -21,7 +21,6 @@ from platemark.telemetry import span
 
 # Bytes of a release that was never written down are deleted then.
 _FORGOTTEN_AFTER = timedelta(hours=1)
-_FORMATS: dict[str, OutputFormat] = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ async def _one(
 
 async def _pixels(platform: Platform, image: Image, stored: bytes, wanted: Wanted) -> _Pixels:
     """The stored file as it is, unless another size or format is wanted: it is a picture that was checked already."""
-    output_format = wanted.format or _FORMATS[image.media_type]
+    output_format = wanted.format or FORMATS[image.media_type]
     smaller = wanted.width is not None and wanted.width < image.width
     changes = (("resized",) if smaller else ()) + (("transcoded",) if output_format in _other(image) else ())
     if not changes:
@@ -124,7 +123,7 @@ async def _pixels(platform: Platform, image: Image, stored: bytes, wanted: Wante
 
 
 def _other(image: Image) -> Sequence[OutputFormat]:
-    return [name for media_type, name in _FORMATS.items() if media_type != image.media_type]
+    return [name for media_type, name in FORMATS.items() if media_type != image.media_type]
 
 
 def _carried(platform: Platform, marked: Marked) -> WatermarkState:
