@@ -77,7 +77,7 @@ async def test_generations_of_the_first_schema_had_no_source_one_model_and_every
     later = {"inputs", "route", "profile", "watermark"}
     with shell(empty_url) as connection:
         for table, noun in rows.items():
-            newer = later if table is generations else {"model"}
+            newer = later if table is generations else {"model", "forget_at", "forget_by", "forgotten_at"}
             old = {name: value for name, value in to_row(noun, table).items() if name not in newer}
             connection.execute(insert(table).values(old))
     await upgrade(empty_url)

@@ -22,6 +22,8 @@ class Attempt(Noun):
     """One try at `model` (None in rows of earlier versions).
 
     `ticket` is the provider's own id for accepted work: a restart resumes by it and does not pay twice.
+    `forget_at`: when the vendor is next asked to delete what it keeps of this, until `forget_by`; None: it is not.
+    `forgotten_at`: when it said that it has.
     """
 
     project: str
@@ -40,6 +42,9 @@ class Attempt(Noun):
     cost_status: Literal["estimated", "settled", "unknown"] = "unknown"
     cost_micro_usd: int | None = None
     cost_basis: str = "not known yet"
+    forget_at: Timestamp | None = None
+    forget_by: Timestamp | None = None
+    forgotten_at: Timestamp | None = None
 
 
 class Output(Noun):

@@ -85,6 +85,8 @@ EventType = Literal[
     "takedown.due_soon",
     "takedown.breached",
     "response.purged",
+    "attempt.forgotten",
+    "attempt.not_forgotten",
 ]
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 # Frequent and worthless afterwards: streamed, never chained.

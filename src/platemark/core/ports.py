@@ -272,6 +272,20 @@ class Hinted(Protocol):
         ...
 
 
+@runtime_checkable
+class Forgetful(Protocol):
+    """A provider that can have its vendor delete what it keeps of a request."""
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the vendor's API has a call for it."""
+        ...
+
+    async def forget(self, ticket: str) -> bool | None:
+        """True: nothing is kept any more; False: the vendor refuses; None: it did not answer. Raises nothing."""
+        ...
+
+
 class TextDetector(Protocol):
     """Measures text. A detector that cannot look returns a Signal with `evaluated=False`; it does not raise."""
 

@@ -108,6 +108,7 @@ class RecordAttempt(Part):
     provider_request_id: str | None
     response: JsonObject | None
     error: JsonObject | None
+    forgotten_at: Timestamp | None = None
     cost: Cost
 
 

@@ -108,6 +108,7 @@ class Fal:
     models: Mapping[str, Declared] = field(default_factory=lambda: MODELS)
     webhook_url: str | None = None
     jwks_url: str | None = "https://rest.alpha.fal.ai/.well-known/jwks.json"
+    platform_url: str = "https://api.fal.ai"
     name: str = NAME
     table: Sequence[Row] = TABLE
     rate: Rate = RATE
@@ -154,6 +155,16 @@ class Fal:
         """Takes it out of the queue, or stops it where it runs."""
         url = json.loads(ticket).get("cancel")
         return Call("PUT", url, repeatable=True) if url else None
+
+    def forget(self, ticket: str) -> Call:
+        """Deletes what went in, what came out and the files behind its URLs; needs a key with admin rights."""
+        id = json.loads(ticket)["id"]
+        return Call("DELETE", f"{self.platform_url}/v1/models/requests/{id}/payloads", repeatable=True)
+
+    def forgotten(self, reply: Reply) -> bool:
+        """Whether every file went."""
+        results = as_list(as_object(reply.json).get("cdn_delete_results"))
+        return all(as_object(each).get("exception") is None for each in results)
 
     def hint(self, headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> str:
         """The id of the request, which stands in its ticket."""

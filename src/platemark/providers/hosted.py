@@ -1,7 +1,7 @@
 """The hosted providers by name, and opening one as it is configured. A new adapter adds its line here."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from platemark.providers import (
     together,
 )
 from platemark.providers.catalogue import Declared, Price
+from platemark.providers.forgetting import Forgetting
 from platemark.providers.http import Deadlines, Keys, open_transport
 from platemark.providers.remote import OnUnknown, Remote
 from platemark.providers.vendor import Vendor
@@ -84,8 +85,14 @@ async def open_hosted(
     hints, vendor = Hints(), _calling_back(vendor, hosted)
     if hosted.webhook_secret is not None:
         hints.secret = await anyio.to_thread.run_sync(_resolve, name, hosted.webhook_secret, "webhook_secret")
-    async with open_transport(name, base_url, deadlines=hosted.deadlines) as transport:
-        yield Remote(vendor, transport, Keys(tuple(values)), clock, fetch, hosted.on_unknown, max_pixels, hints)
+    vendor, elsewhere = _deleting(vendor, hosted)
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(open_transport(name, url, deadlines=hosted.deadlines))
+            for url in (base_url, *elsewhere)
+        ]
+        keys = Keys(tuple(values))
+        yield Remote(vendor, opened[0], keys, clock, fetch, hosted.on_unknown, max_pixels, hints, opened[-1])
 
 
 def as_configured(name: str, hosted: Hosted) -> tuple[Vendor, str]:
@@ -125,6 +132,16 @@ def _configured(vendor: Vendor, id: str, said: HostedModel) -> Declared:
         licence=said.licence or like.licence,
         description=said.description or f"{said.route or id}, configured by the operator.",
     )
+
+
+def _deleting(vendor: Vendor, hosted: Hosted) -> tuple[Vendor, tuple[str, ...]]:
+    """With the address of the API that deletes, if that is another one. What the operator names serves both."""
+    plain: object = vendor
+    if not isinstance(plain, Forgetting):
+        return vendor, ()
+    if hosted.base_url is not None:
+        return replace(cast(Any, vendor), platform_url=""), ()
+    return vendor, (plain.platform_url,) if plain.platform_url else ()
 
 
 def _calling_back(vendor: Vendor, hosted: Hosted) -> Vendor:

@@ -26,6 +26,7 @@ from platemark.imaging.blank import find_blankness
 from platemark.imaging.header import sniff
 from platemark.providers.breaker import Breaker
 from platemark.providers.catalogue import Declared, check, header_of
+from platemark.providers.forgetting import Forgetting, forget
 from platemark.providers.http import Call, Keys, Lost, Reply, Transport, decode_payload, decoding_once, kept
 from platemark.providers.listening import listening
 from platemark.providers.outcomes import NOTHING_MADE, Outcome, Verdict, classify, error_of
@@ -77,7 +78,8 @@ class Exchange:
 class Remote:
     """A provider over HTTP. `fetch` reads results behind URLs by the rules for strangers' URLs.
 
-    `on_unknown`: what the operator says about calls without an answer.
+    `on_unknown`: what the operator says about calls without an answer. `platform`: to the API that deletes, where that
+    lives elsewhere.
     """
 
     vendor: Vendor
@@ -88,6 +90,7 @@ class Remote:
     on_unknown: OnUnknown | None = None
     max_pixels: int = 64_000_000
     hints: Hints = field(default_factory=Hints)
+    platform: Transport | None = None
     models: Mapping[str, Model] = field(init=False)
     breaker: Breaker = field(init=False)
     pacer: Pacer = field(init=False)
@@ -143,6 +146,19 @@ class Remote:
         calls = [call for end in ends for call in ((end,) if isinstance(end, Call) else end or ())]
         replies = [await self._send(call) for call in calls]
         return bool(replies) and all(isinstance(reply, Reply) and reply.status < 400 for reply in replies)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the vendor deletes what it keeps of a request, when it is asked."""
+        return isinstance(self.vendor, Forgetting)
+
+    async def forget(self, ticket: str) -> bool | None:
+        """True: nothing is kept any more; False: the vendor refuses; None: it did not answer."""
+        vendor: object = self.vendor
+        if not isinstance(vendor, Forgetting):
+            return False
+        tickets = [each for each in _tickets(ticket, 1) if each]
+        return await forget(vendor, self.platform or self.transport, self.keys, self.vendor.authorise, tickets)
 
     async def hint(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Poll at once for what a genuine webhook is about; False where nobody waits for it here.

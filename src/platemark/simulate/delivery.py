@@ -31,6 +31,10 @@ class Delivery:
         keep(self.files, name, (broken(data) if trouble == "corrupt_picture" else data, trouble))
         return f"{address_of(request)}{self.path}/{name}?signature=c2ltdWxhdGVk"
 
+    def drop(self, url: str) -> None:
+        """Forget the file that lies there."""
+        self.files.pop(url.partition("?")[0].rpartition("/")[2], None)
+
     async def get(self, request: Request) -> Response:
         """One file."""
         data, trouble = self.files.get(request.path_params["name"], (b"", "expired_url"))

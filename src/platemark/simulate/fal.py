@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from platemark.core.errors import InvalidImage
+from platemark.providers.http import as_list, as_object
 from platemark.simulate.board import COMMON, Switchboard, address_of, gateway_page, keep
 from platemark.simulate.calling import call_back
 from platemark.simulate.delivery import TROUBLES, Delivery
@@ -109,6 +110,7 @@ class FakeFal:
             routes=[
                 Route(self.results.route, self.results.get, methods=["GET"]),
                 Route("/.well-known/jwks.json", self._jwks, methods=["GET"]),
+                Route("/v1/models/requests/{id}/payloads", self._delete, methods=["DELETE"]),
                 Route(f"{at}/status", self._status, methods=["GET"]),
                 Route(f"{at}/cancel", self._cancel, methods=["PUT"]),
                 Route(at, self._result, methods=["GET"]),
@@ -209,6 +211,20 @@ class FakeFal:
             return JSONResponse({"status": "ALREADY_COMPLETED"}, 400)
         job.canceled = True
         return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)
+
+    async def _delete(self, request: Request) -> Response:
+        """Of the vendor's other API: what went in, what came out and the files."""
+        self.board.note(request)
+        if self._refusal(request, None) or self.board.take("DELETE", "auth"):
+            words = {"type": "authorization_error", "message": "Authentication required"}
+            return JSONResponse({"error": words}, 401)
+        job = self.jobs.pop(request.path_params["id"], None)
+        if job is None:
+            return JSONResponse({"error": {"type": "not_found", "message": "Request not found"}}, 404)
+        files = [str(as_object(each)["url"]) for each in as_list(job.result.get("images"))]
+        for url in files:
+            self.results.drop(url)
+        return JSONResponse({"cdn_delete_results": [{"link": url, "exception": None} for url in files]})
 
     async def _jwks(self, request: Request) -> Response:
         return JSONResponse(self.jwks)

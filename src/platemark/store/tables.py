@@ -131,11 +131,12 @@ attempts = Table(
     *_whole("number"),
     *_text("model ticket provider_request_id", null=True),
     *_time("created_at"),
-    *_time("sent_at finished_at", null=True),
+    *_time("sent_at finished_at forget_at forget_by forgotten_at", null=True),
     *_json("response error", null=True),
     *_whole("cost_micro_usd", null=True),
     Index(None, "generation", "number"),
     Index(None, "state", "created_at"),
+    Index(None, "forget_at"),
 )
 outputs = Table(
     "outputs",

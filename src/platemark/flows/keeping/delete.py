@@ -11,7 +11,7 @@ from platemark.core.project import Principal
 from platemark.core.rendition import Rendition
 from platemark.core.review import OPEN, Review
 from platemark.flows import look, registry
-from platemark.flows.keeping import holds
+from platemark.flows.keeping import forget, holds
 from platemark.flows.note import tell, tell_case
 from platemark.flows.publications.deliver import recall
 from platemark.telemetry import logger
@@ -41,6 +41,8 @@ async def drop(
         await holds.refuse(platform, tx, image.project, image=image.id)
         image = await tx.change(image, deleted_at=platform.clock.now())
         await _forget(platform, tx, image)
+        if image.generation:
+            await forget.ask(platform, tx, image.generation)
         await tell(platform, tx, "image.deleted", image, sha256=image.sha256, key=key, by=by, retention=retention)
         digests = {image.sha256, image.original_sha256, *await _drop_renditions(platform, tx, image)}
         doomed = [await _doom(platform, tx, image, digest) for digest in digests]

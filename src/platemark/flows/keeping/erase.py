@@ -11,7 +11,7 @@ from platemark.core.project import Principal
 from platemark.core.takedown import OPEN, Takedown
 from platemark.core.upload import Upload
 from platemark.flows import look
-from platemark.flows.keeping import holds, takedown
+from platemark.flows.keeping import forget, holds, takedown
 from platemark.flows.note import emit, tell
 
 
@@ -44,6 +44,7 @@ async def wipe(
         return generation
     await holds.refuse(platform, tx, generation.project, generation=generation.id)
     await empty(platform, tx, text)
+    await forget.ask(platform, tx, generation.id)
     # Its fingerprint of the body could confirm a guess; without it the key stays taken.
     for bound in await tx.all(IdempotencyKey, generation=generation.id):
         await tx.change(bound, body_sha256="erased")
