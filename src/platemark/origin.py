@@ -9,7 +9,7 @@ from platemark.detectors.ai_image_head import SHIPPED
 from platemark.detectors.encoder import WEIGHTS
 from platemark.detectors.onnx import Weights
 from platemark.detectors.pool import Pool
-from platemark.engine.models.weights import load_weights, place
+from platemark.engine.models.weights import listed, place
 from platemark.settings import Settings
 
 
@@ -44,5 +44,5 @@ def open_classifier(settings: Settings, pool: Pool) -> OriginDetector:
 
 def encoder_weights(cache: Path) -> Weights:
     """Where the weights of the encoder lie, or will."""
-    weight = next(one for one in load_weights() if one.name == WEIGHTS)
+    weight = listed()[WEIGHTS]
     return Weights(weight.name, place(weight, cache), weight.sha256)

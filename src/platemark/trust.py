@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from platemark.engine.models.weights import Checked, check, load_weights, place
+from platemark.engine.models.weights import Checked, check, listed, place
 from platemark.provenance.trust import ListName, TrustList
 from platemark.settings import Settings
 
@@ -25,7 +25,6 @@ def missing_lists(settings: Settings) -> tuple[str, ...]:
 
 
 def _checked(settings: Settings) -> Iterator[tuple[ListName, Checked]]:
-    listed = {weight.name: weight for weight in load_weights()}
     for name, weight in _WEIGHTS.items():
         if name in settings.trust_lists:
-            yield name, check([listed[weight]], settings.cache)[0]
+            yield name, check([listed()[weight]], settings.cache)[0]

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ from platemark.detectors.pool import Pool, open_pool
 from platemark.detectors.remembered import Memory, Remembered
 from platemark.detectors.sentences import SentenceModel
 from platemark.detectors.services import Configured, open_remote
-from platemark.engine.models.weights import Weight, load_weights, place
+from platemark.engine.models.weights import listed, place
 from platemark.flows.hashlists import StoredHashes
 from platemark.flows.known import Known
 from platemark.flows.projects import first_start
@@ -201,15 +201,9 @@ def image_networks(cache: Path) -> Networks:
     )
 
 
-@cache
-def _listed_weights() -> Mapping[str, Weight]:
-    """`weights.toml` is part of the package: it is read once."""
-    return {weight.name: weight for weight in load_weights()}
-
-
 def moderation_weights(name: str, cache: Path) -> Weights:
     """An entry of `weights.toml`, as detectors take it."""
-    weight = _listed_weights()[name]
+    weight = listed()[name]
     return Weights(weight.name, place(weight, cache), weight.sha256)
 
 

@@ -86,3 +86,8 @@ class Limits:
     strikes: int = 5
     strikes_within: timedelta = timedelta(minutes=10)
     watermark_decibels: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def picture(self) -> dict[str, int]:
+        """Of a picture that is decoded, as `imaging` takes them."""
+        return {"max_bytes": self.max_image_bytes, "max_pixels": self.max_pixels}

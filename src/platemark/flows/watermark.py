@@ -181,7 +181,7 @@ async def _confirmed(platform: Platform, image: Image, data: bytes) -> bool | No
     """Whether the picture looks like the image, however it lies; None where one of them is too flat to say."""
     async with platform.store.reading() as read:
         known = await read.find(Fingerprint, image.id)
-    bounds = {"max_bytes": platform.limits.max_image_bytes, "max_pixels": platform.limits.max_pixels}
+    bounds = platform.limits.picture
     hashes, quality = await anyio.to_thread.run_sync(lambda: dihedral(open_picture(data, **bounds)))
     if known is None or min(known.quality, quality) < platform.limits.pdq_min_quality:
         return None

@@ -1,8 +1,9 @@
-"""Deliveries in the background: releases that wait for their files, and files that wait for their targets."""
+"""What waits for others, in the background: files for their targets, vendors that are to delete; and releases."""
 
 import anyio
 
 from platemark.core.ports import Platform
+from platemark.flows.keeping import forget
 from platemark.flows.publications import deliver, release
 from platemark.telemetry import logger
 
@@ -14,7 +15,7 @@ async def post(platform: Platform, every: float) -> None:
     """Look after them, for ever: when something is told in this process, and every so many seconds."""
     while True:
         busy = 0
-        for chore in (release.finish_due, deliver.carry_out):
+        for chore in (release.finish_due, deliver.carry_out, forget.finish):
             try:
                 busy += await chore(platform)
             except Exception:

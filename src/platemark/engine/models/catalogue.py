@@ -9,7 +9,7 @@ from platemark.engine.models.headers import printable
 from platemark.engine.models.hub import snapshot
 from platemark.engine.models.single_file import VOCABULARY, default_config, inspect
 from platemark.engine.models.source import Source
-from platemark.engine.models.weights import load_weights, place
+from platemark.engine.models.weights import listed, place
 from platemark.settings import LocalModel, Settings
 
 PROVIDER = "local"
@@ -61,7 +61,7 @@ def _with_config(source: Source, cache: Path) -> Source:
     if not found.known:
         return source
     try:
-        (weight,) = (one for one in load_weights() if one.name == VOCABULARY)
+        weight = listed()[VOCABULARY]
         merges = place(weight, cache)
         if not merges.is_file():
             missing = (

@@ -8,9 +8,10 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import IO, Annotated, Literal, Self
 
@@ -69,6 +70,12 @@ def load_weights(path: Path = LIST) -> tuple[Weight, ...]:
     if len({weight.name for weight in weights}) < len(weights):
         raise Misconfigured(f"{path} has two entries of one name. Rename or remove one.")
     return weights
+
+
+@cache
+def listed() -> Mapping[str, Weight]:
+    """The list that is part of the package, by name; read once a process. Raises Misconfigured."""
+    return {weight.name: weight for weight in load_weights()}
 
 
 def place(weight: Weight, cache: Path) -> Path:

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from platemark.core.attempt import ATTEMPT_OPEN, Attempt
-from platemark.core.errors import Conflict
 from platemark.core.ports import Forgetful, Platform, Transaction
+from platemark.flows.due import each_due
 from platemark.flows.note import emit
 
 _AGAIN = timedelta(hours=1)
@@ -12,7 +12,7 @@ _PATIENCE = timedelta(days=3)
 
 
 async def ask(platform: Platform, tx: Transaction, generation: str) -> None:
-    """Note which vendors are to be asked, in the transaction of the deletion; the sweeper asks them (`finish`)."""
+    """Note which vendors are to be asked, in the transaction of the deletion; a worker asks them (`finish`)."""
     now = platform.clock.now()
     for attempt in await tx.all(Attempt, generation=generation, forgotten_at=None, forget_at=None):
         if attempt.ticket and attempt.state not in ATTEMPT_OPEN and _vendor(platform, attempt):
@@ -21,16 +21,7 @@ async def ask(platform: Platform, tx: Transaction, generation: str) -> None:
 
 async def finish(platform: Platform, *, limit: int = 20) -> int:
     """Ask the vendors whose turn it is. Returns how many were asked."""
-    due = platform.clock.now() + timedelta(microseconds=1)
-    async with platform.store.reading() as read:
-        waiting = await read.before(Attempt, "forget_at", due, limit=limit)
-    for attempt in waiting:
-        try:
-            await _one(platform, attempt)
-        except Conflict:
-            # Another worker was at it.
-            continue
-    return len(waiting)
+    return await each_due(platform, Attempt, "forget_at", _one, limit=limit, trouble="vendor.not_asked")
 
 
 async def _one(platform: Platform, attempt: Attempt) -> None:

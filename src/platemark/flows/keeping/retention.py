@@ -5,7 +5,7 @@ from datetime import timedelta
 from platemark.core.ports import Platform
 from platemark.core.review import Reveal
 from platemark.flows import receive
-from platemark.flows.keeping import delete, forget, holds, purge, takedown
+from platemark.flows.keeping import delete, holds, purge, takedown
 
 # Between two looks at what is due: retention is counted in days.
 EVERY = timedelta(minutes=5)
@@ -13,7 +13,7 @@ EVERY = timedelta(minutes=5)
 
 async def keep_up(platform: Platform) -> int:
     """What must not wait: deleted bytes that are still there, unfinished uploads, ends of holds, clocks of notices."""
-    chores = (delete.finish, forget.finish, receive.expire, holds.end_due, takedown.watch)
+    chores = (delete.finish, receive.expire, holds.end_due, takedown.watch)
     return sum([await chore(platform) for chore in chores])
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from platemark.core.base import JsonObject
 from platemark.core.delivery import Delivery, DeliveryAction
-from platemark.core.errors import Conflict, DeliveryFailed, DeliveryUnavailable, NotFound, PlatemarkError
+from platemark.core.errors import DeliveryFailed, DeliveryUnavailable, NotFound, PlatemarkError
 from platemark.core.image import Image, Publication
 from platemark.core.ports import Parcel, Platform, Reading, Target, Transaction
 from platemark.core.rendition import Rendition
+from platemark.flows.due import each_due
 from platemark.flows.note import tell
 from platemark.telemetry import logger, span
 
@@ -75,18 +76,9 @@ async def recall_all(platform: Platform, tx: Transaction, image: Image) -> None:
 
 async def carry_out(platform: Platform, *, limit: int = 20) -> int:
     """Send what is due. Returns how many were tried. Safe beside other workers and after any crash."""
-    due = platform.clock.now() + timedelta(microseconds=1)
-    async with platform.store.reading() as read:
-        waiting = await read.before(Delivery, "next_at", due, limit=limit, state="pending")
-    for row in waiting:
-        try:
-            await attempt(platform, row)
-        except Conflict:
-            # Another worker was at it, or it was taken back.
-            continue
-        except Exception:
-            log.exception("delivery.broken", delivery=row.id)
-    return len(waiting)
+    return await each_due(
+        platform, Delivery, "next_at", attempt, limit=limit, trouble="delivery.broken", state="pending"
+    )
 
 
 async def attempt(platform: Platform, row: Delivery) -> None:

@@ -94,7 +94,7 @@ async def _marked(platform: Platform, data: bytes) -> Found | None:
 
 async def _alike(platform: Platform, data: bytes, digest: str) -> Found | None:
     """By what it looks like: smaller, encoded again, or a part of the picture."""
-    bounds = {"max_bytes": platform.limits.max_image_bytes, "max_pixels": platform.limits.max_pixels}
+    bounds = platform.limits.picture
     digits, quality = await anyio.to_thread.run_sync(lambda: pdq_of(open_picture(data, **bounds)))
     wanted = Fingerprint(id=_NOBODY, project=_NOBODY, sha256=digest, pdq=digits, quality=quality)
     async with platform.store.reading() as read:

@@ -117,7 +117,7 @@ async def _pixels(platform: Platform, image: Image, stored: bytes, wanted: Wante
     changes = (("resized",) if smaller else ()) + (("transcoded",) if output_format in _other(image) else ())
     if not changes:
         return _Pixels(stored, image.media_type, image.width, image.height)
-    bounds = {"max_bytes": platform.limits.max_image_bytes, "max_pixels": platform.limits.max_pixels}
+    bounds = platform.limits.picture
     normal = await anyio.to_thread.run_sync(lambda: rendered(stored, wanted.width, output_format, **bounds))
     return _Pixels(normal.data, normal.media_type, normal.width, normal.height, changes)
 

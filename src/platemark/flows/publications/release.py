@@ -8,6 +8,7 @@ from platemark.core.image import Image, Publication
 from platemark.core.moderation import Verdict
 from platemark.core.ports import Platform, Transaction
 from platemark.core.problem import document
+from platemark.flows.due import each_due
 from platemark.flows.note import tell
 from platemark.flows.publications import deliver
 from platemark.flows.publications.make import Made, make
@@ -76,18 +77,9 @@ async def say(
 
 async def finish_due(platform: Platform, *, limit: int = 20) -> int:
     """Make the releases that wait for their files. Returns how many were tried."""
-    due = platform.clock.now() + timedelta(microseconds=1)
-    async with platform.store.reading() as read:
-        waiting = await read.before(Publication, "next_at", due, limit=limit, state="draft")
-    for publication in waiting:
-        try:
-            await finish(platform, publication)
-        except Conflict:
-            # Another worker was at it, or it was taken back.
-            continue
-        except Exception:
-            log.exception("release.failed", publication=publication.id)
-    return len(waiting)
+    return await each_due(
+        platform, Publication, "next_at", finish, limit=limit, trouble="release.failed", state="draft"
+    )
 
 
 async def finish(platform: Platform, publication: Publication) -> None:
