@@ -119,7 +119,7 @@ async def test_an_audience_can_have_fainter_marks(bench: Bench) -> None:
         )
         levels = (np.asarray(open_picture(each, **BOUNDS), np.float64) for each in (data, marked.data))
         strayed.append(float(np.mean((next(levels) - next(levels)) ** 2)))
-    assert strayed[1] > 1.5 * strayed[0] > 0
+    assert strayed[1] > 1.2 * strayed[0] > 0  # least of 40 keys: 1.32
 
 
 async def test_a_marked_output_keeps_its_number_when_it_is_released(bench: Bench) -> None:
