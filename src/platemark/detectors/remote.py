@@ -126,8 +126,7 @@ class Remote:
             max_side=bounds.max_side,
             min_side=bounds.min_side,
             most=bounds.most_bytes,
-            max_bytes=self.limits.max_image_bytes,
-            max_pixels=self.limits.max_pixels,
+            **self.limits.picture,
         )
 
     def _pieces(self, text: str) -> list[Call]:

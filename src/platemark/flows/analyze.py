@@ -109,9 +109,7 @@ def choices(platform: Platform) -> tuple[str, ...]:
 async def _inspected(platform: Platform, project: str, data: bytes, choice: Choice) -> Inspection:
     limits = platform.limits
     with remembering(data):
-        found = await anyio.to_thread.run_sync(
-            lambda: picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-        )
+        found = await anyio.to_thread.run_sync(lambda: picture(data, **limits.picture))
         return await inspect(
             platform,
             data,

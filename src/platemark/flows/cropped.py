@@ -53,7 +53,7 @@ def _prepared(data: bytes, limits: Limits) -> tuple[Pixels, Part, list[int]]:
 
 
 def _open(data: bytes, limits: Limits) -> Pixels:
-    return open_picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+    return open_picture(data, **limits.picture)
 
 
 def _candidates(part: Part, rows: Sequence[RegistryEntry]) -> list[_Candidate]:

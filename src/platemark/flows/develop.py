@@ -115,11 +115,7 @@ async def develop(
     if generation.profile == "pass_through":
         return await _as_it_came(platform, generation, output, original)
     limits = platform.limits
-    normal = await anyio.to_thread.run_sync(
-        lambda: normalise(
-            original, generation.output_format, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels
-        )
-    )
+    normal = await anyio.to_thread.run_sync(lambda: normalise(original, generation.output_format, **limits.picture))
     circumstances = _circumstances(generation)
     flags = (*_flags(output), *await _revised(platform, generation, output))
     ruling, signals = await screen_image(platform, normal.data, circumstances, flags=flags)
@@ -172,9 +168,7 @@ async def develop(
 async def _as_it_came(platform: Platform, generation: Generation, output: Output, data: bytes) -> Developed:
     """The bytes themselves become the image: only their header is read. Raises InvalidImage, StorageUnavailable."""
     limits, id = platform.limits, platform.ids.new("img")
-    facts = await anyio.to_thread.run_sync(
-        lambda: inspect_header(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-    )
+    facts = await anyio.to_thread.run_sync(lambda: inspect_header(data, **limits.picture))
     circumstances = _circumstances(generation)
     about = About(project=generation.project, generation=generation.id, image=id)
     detectors, flags = platform.image_detectors, _flags(output)

@@ -108,7 +108,7 @@ async def judge(platform: Platform, asked: Asked, circumstances: Circumstances, 
 async def check_picture(platform: Platform, data: bytes) -> None:
     """Raise InvalidImage or TooLarge for bytes that are no picture within the limits: they are never *clean*."""
     limits = platform.limits
-    look = partial(inspect_bytes, data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+    look = partial(inspect_bytes, data, **limits.picture)
     await anyio.to_thread.run_sync(look)
 
 

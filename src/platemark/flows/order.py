@@ -65,9 +65,7 @@ async def _picture(platform: Platform, wanted: Input) -> bytes:
     except NotFound:
         raise _gone(image) from None
     limits = platform.limits
-    return await anyio.to_thread.run_sync(
-        lambda: as_png(open_source(data, wanted.role, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels))
-    )
+    return await anyio.to_thread.run_sync(lambda: as_png(open_source(data, wanted.role, **limits.picture)))
 
 
 def _gone(image: Image) -> Gone:

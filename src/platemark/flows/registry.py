@@ -27,7 +27,7 @@ async def fingerprint_of(platform: Platform, image: Image, data: bytes, pixels: 
     limits, parts = platform.limits, image.origin == "generated"
 
     def look() -> tuple[str, int, str | None]:
-        picture = pixels or open_picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+        picture = pixels or open_picture(data, **limits.picture)
         return look_of(picture, parts=parts)
 
     digits, quality, core = await anyio.to_thread.run_sync(look)

@@ -50,9 +50,7 @@ async def again(platform: Platform, image: Image, choice: Choice = EVERYTHING, *
     limits = platform.limits
     data = await platform.blobs.get(f"{image.project}/{image.sha256}")
     with remembering(data):
-        found = await anyio.to_thread.run_sync(
-            lambda: picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-        )
+        found = await anyio.to_thread.run_sync(lambda: picture(data, **limits.picture))
         inspection = await inspect(
             platform,
             data,

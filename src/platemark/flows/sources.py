@@ -177,9 +177,7 @@ async def _under(platform: Platform, source: Source, sources: tuple[Source, ...]
     if source.wanted.role != "mask" or picture is None:
         return ()
     limits = platform.limits
-    region = await anyio.to_thread.run_sync(
-        lambda: masked_region(picture.data, source.data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-    )
+    region = await anyio.to_thread.run_sync(lambda: masked_region(picture.data, source.data, **limits.picture))
     found = await measure_image(platform, region)
     return tuple(each.model_copy(update={"evidence": {**each.evidence, REGION: "masked"}}) for each in found)
 
@@ -203,7 +201,7 @@ async def _read(
     limits = platform.limits
 
     def look() -> Source:
-        picture = open_source(data, wanted.role, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
+        picture = open_source(data, wanted.role, **limits.picture)
         if not shows_something(picture, wanted.role):
             raise _problem("no_content", _EMPTY[wanted.role])
         return Source(wanted, data, image, picture.size, image.id if image else hashlib.sha256(data).hexdigest())

@@ -232,9 +232,7 @@ async def take_in(
     limits, id = platform.limits, platform.ids.new("img")
     about = About(project=project, generation=generation, image=id)
     with remembering(data):
-        facts, _ = await anyio.to_thread.run_sync(
-            lambda: read_picture(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels)
-        )
+        facts, _ = await anyio.to_thread.run_sync(lambda: read_picture(data, **limits.picture))
         image = Image(
             id=id,
             project=project,

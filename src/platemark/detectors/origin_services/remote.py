@@ -80,8 +80,7 @@ class RemoteOrigin:
         return finding.model_copy(update={"detail": {**finding.detail, **took}})
 
     def _sent(self, data: bytes, media_type: str) -> Sent:
-        service, limits = self.service, self.limits
-        bounds = {"max_bytes": limits.max_image_bytes, "max_pixels": limits.max_pixels}
+        service, bounds = self.service, self.limits.picture
         if service.body == "url":
             inspect_bytes(data, **bounds)
             digest = hashlib.sha256(data).hexdigest()

@@ -48,11 +48,7 @@ async def veiled(
         found = await case(read, (await reviewer_of(read, principal)).project, id)
         shown = await _picture(read, found, image)
     limits, data = platform.limits, await platform.blobs.get(f"{shown.project}/{shown.sha256}")
-    return Veiled(
-        await anyio.to_thread.run_sync(
-            lambda: veil(data, max_bytes=limits.max_image_bytes, max_pixels=limits.max_pixels, greyscale=greyscale)
-        )
-    )
+    return Veiled(await anyio.to_thread.run_sync(lambda: veil(data, **limits.picture, greyscale=greyscale)))
 
 
 async def reveal(platform: Platform, principal: Principal, id: str, image: str | None = None) -> Content:
