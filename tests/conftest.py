@@ -10,8 +10,8 @@ from hypothesis import settings
 
 pytest_plugins = ("services",)
 
-# Where corpora and other people's specifications lie; the only settings that tests take from outside.
-GIVEN = frozenset({"PLATEMARK_CORPUS", "PLATEMARK_SPECS", "PLATEMARK_TEST_SERVICES"})
+# Where corpora, other people's specifications and Azurite lie; the only settings that tests take from outside.
+GIVEN = frozenset({"PLATEMARK_CORPUS", "PLATEMARK_SPECS", "PLATEMARK_TEST_AZURITE", "PLATEMARK_TEST_SERVICES"})
 READ = ("os.stat", "os.listdir", "io.BufferedReader.read", "io.TextIOWrapper.read")
 LOCK = ("threading.Lock.acquire",)
 ANY = ()

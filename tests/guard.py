@@ -1,4 +1,4 @@
-"""Owns one server of the test session, in a process of its own: `python guard.py postgres|s3 FOLDER`.
+"""Owns one server of the test session, in a process of its own: `python guard.py postgres|s3|azure FOLDER`.
 
 Starts it, writes how to reach it (or why not) to FOLDER/NAME.json, and stops it once the lock of the session is free,
 which the system sees to when the pytest process that holds it has ended in any way.
@@ -166,6 +166,28 @@ def start_s3(folder: Path) -> Server:
     return _with_fresh_ports(run)
 
 
+def start_azure(folder: Path) -> Server:
+    """Azurite, which knows one account, and its published key only. Raises CannotStart."""
+    program = azurite()
+    if program is None:
+        raise CannotStart("there is no Azurite")
+
+    def run() -> Server:
+        (port,) = _free_ports(1)
+        where = [f"--blobHost={LOCALHOST}", f"--blobPort={port}", f"--location={folder}"]
+        process = Account().start([program, *where, "--silent", "--disableTelemetry"], folder)
+        _answering(process, lambda: _refuses_strangers(port, "/devstoreaccount1/none/none"), folder)
+        return Server(process, {"endpoint": f"http://{LOCALHOST}:{port}"}, signal.SIGTERM)
+
+    return _with_fresh_ports(run)
+
+
+def azurite() -> str | None:
+    """The program azurite-blob, from the PATH or as PLATEMARK_TEST_AZURITE names it, if it is there."""
+    found = shutil.which(os.environ.get("PLATEMARK_TEST_AZURITE") or "azurite-blob")
+    return found and os.path.abspath(found)
+
+
 def guard(name: str, folder: Path) -> None:
     """Start the server, say how to reach it, and stop it when the session is over."""
     os.setsid()  # Ctrl-C is for pytest, which then ends and so frees its lock
@@ -174,7 +196,7 @@ def guard(name: str, folder: Path) -> None:
     with locked(folder / f"{name}.guard"):
         try:
             home.mkdir()
-            server = {"postgres": start_postgres, "s3": start_s3}[name](home)
+            server = {"postgres": start_postgres, "s3": start_s3, "azure": start_azure}[name](home)
         except (CannotStart, OSError, subprocess.SubprocessError) as error:
             _publish(folder / f"{name}.json", {"error": str(error)})
             return
@@ -267,10 +289,10 @@ def _connects(url: str) -> bool:
     return False
 
 
-def _refuses_strangers(port: int) -> bool:
+def _refuses_strangers(port: int, path: str = "/") -> bool:
     connection = http.client.HTTPConnection(LOCALHOST, port, timeout=2)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.FORBIDDEN
     except (OSError, http.client.HTTPException):
         return False

@@ -1,9 +1,11 @@
-"""PostgreSQL and S3 for the tests: one server of each kind per session, started on first use, shared by all workers.
+"""PostgreSQL, S3 and Azure for the tests: one server of each per session, started on first use, shared by all workers.
 
-A test that takes `postgres_url` or `s3` gets a database or bucket of its own. `guard.py` starts and stops the servers.
+A test that takes `postgres_url`, `s3` or `azure` gets one of its own. `guard.py` starts and stops the servers.
 """
 
+import base64
 import fcntl
+import hmac
 import json
 import os
 import secrets
@@ -14,21 +16,29 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import IO, Any, Literal
+from urllib.parse import urlencode
 
 import httpx2
 import obstore
 import psycopg
 import pytest
-from obstore.store import S3Store
+from obstore.store import AzureStore, S3Store
 from psycopg import sql
 
 import guard
 
 FOLDER = "PLATEMARK_TEST_SERVICES"
 REGION = "us-east-1"
+# The one account of Azurite; Microsoft publishes its key.
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+AZURE_VERSION = "2023-11-03"
+# After the method, where other requests say what they carry.
+NEWLINES = "\n" * 12
 _session = pytest.StashKey[IO[bytes]]()
 
 
@@ -97,6 +107,55 @@ class S3:
         httpx2.request(method, address).raise_for_status()
 
 
+@dataclass(frozen=True)
+class Azure:
+    """A container on Azurite, which checks signatures."""
+
+    endpoint: str
+    container: str = ""
+
+    def store(self) -> AzureStore:
+        """The container, opened with its key."""
+        return AzureStore(
+            self.container,
+            endpoint=f"{self.endpoint}/{AZURE_ACCOUNT}",
+            account_name=AZURE_ACCOUNT,
+            account_key=AZURE_KEY,
+            client_options={"allow_http": True},
+        )
+
+    @contextmanager
+    def fresh(self) -> Generator["Azure"]:
+        """A new, empty container; afterwards it is removed with all that is in it."""
+        container = Azure(self.endpoint, f"test-{secrets.token_hex(6)}")
+        container._ask("PUT")
+        try:
+            yield container
+        finally:
+            container._ask("DELETE")
+
+    def shared_access(self, rights: str) -> str:
+        """A signature with which anybody may do this in the container for an hour, such as `rcwd` ("service SAS")."""
+        until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        place = f"/blob/{AZURE_ACCOUNT}/{self.container}"
+        told = [rights, "", until, place, "", "", "", AZURE_VERSION, "c", "", "", "", "", "", "", ""]
+        said = {"sp": rights, "se": until, "sv": AZURE_VERSION, "sr": "c", "sig": _signed("\n".join(told))}
+        return urlencode(said)
+
+    def _ask(self, method: Literal["PUT", "DELETE"]) -> None:
+        """Make or remove the container, signed with the key as Azure's reference says ("Shared Key")."""
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": AZURE_VERSION}
+        told = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        resource = f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{self.container}\nrestype:container"
+        headers["authorization"] = f"SharedKey {AZURE_ACCOUNT}:{_signed(f'{method}{NEWLINES}{told}{resource}')}"
+        address = f"{self.endpoint}/{AZURE_ACCOUNT}/{self.container}?restype=container"
+        httpx2.request(method, address, headers=headers).raise_for_status()
+
+
+def _signed(told: str) -> str:
+    return base64.b64encode(hmac.digest(base64.b64decode(AZURE_KEY), told.encode(), "sha256")).decode()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Postgres:
     """The PostgreSQL server of this session."""
@@ -121,6 +180,21 @@ def s3(s3_server: S3) -> Iterator[S3]:
     """An empty bucket for this test alone."""
     with s3_server.fresh() as bucket:
         yield bucket
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Azure:
+    """The Azurite of this session; `fresh()` makes containers on it. No package index of Python has it."""
+    if guard.azurite() is None:
+        pytest.skip("no azurite-blob on the PATH, or where PLATEMARK_TEST_AZURITE says (npm install azurite)")
+    return Azure(**_service("azure"))
+
+
+@pytest.fixture
+def azure(azure_server: Azure) -> Iterator[Azure]:
+    """An empty container for this test alone."""
+    with azure_server.fresh() as container:
+        yield container
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -165,7 +239,7 @@ def _open_folder() -> Path:
     return next((place for place in (usual, Path("/tmp"), Path("/var/tmp")) if stranger.reaches(place)), usual)
 
 
-def _service(name: Literal["postgres", "s3"]) -> dict[str, Any]:
+def _service(name: Literal["postgres", "s3", "azure"]) -> dict[str, Any]:
     """How to reach the server, which the first who asks starts. Without it the test fails in CI and is skipped here."""
     folder = Path(os.environ[FOLDER])
     state = folder / f"{name}.json"

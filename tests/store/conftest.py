@@ -1,4 +1,4 @@
-"""A database of each kind: an empty one, and one with our tables, copied from a migrated one because that is quick."""
+"""A database of each kind, empty or with our tables (copied from a migrated one because that is quick); buckets."""
 
 import asyncio
 import secrets
@@ -11,6 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from buckets import VENDORS, Bucket, fresh_bucket
+from google_storage import GoogleStorage
+from platemark.simulate.server import serve
 from platemark.store.database import Database
 from platemark.store.upgrade import upgrade
 from services import Postgres
@@ -77,3 +80,18 @@ def _postgres_copy(postgres: Postgres, _migrated_postgres: str) -> Generator[str
 async def database(url: str) -> AsyncGenerator[Database]:
     async with Database.open(url) as database:
         yield database
+
+
+@pytest.fixture
+async def google() -> AsyncGenerator[tuple[GoogleStorage, str]]:
+    """The server of Google Cloud Storage, with one empty bucket, `pictures`, and its address."""
+    server = GoogleStorage({"pictures": {}})
+    async with serve(server) as url:
+        yield server, url
+
+
+@pytest.fixture(params=VENDORS)
+async def bucket(request: pytest.FixtureRequest) -> AsyncGenerator[Bucket]:
+    """An empty bucket for this test alone, at each vendor in turn."""
+    async with fresh_bucket(request.param, request) as bucket:
+        yield bucket

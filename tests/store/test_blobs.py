@@ -1,4 +1,4 @@
-"""Bytes in a directory and on a real S3 server: the shipped suite, damage, refusals, a full disk, a killed writer."""
+"""Bytes in a directory and at each vendor: the shipped suite, damage, refusals, a full disk, a killed writer."""
 
 import hashlib
 import os
@@ -6,39 +6,32 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import obstore
 import pytest
 
+from buckets import VENDORS, Bucket, fresh_bucket
 from platemark.core.errors import Misconfigured, StorageUnavailable
 from platemark.core.ports import Blobs
 from platemark.samples import sample_blob
 from platemark.store.blobs import ObjectBlobs, open_blobs
 from platemark.testing import BLOBS_CHECKS, exercise_blobs
-from services import S3
 
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def s3_options(s3: S3) -> dict[str, str]:
-    return {
-        "endpoint": s3.endpoint,
-        "region": s3.region,
-        "access_key_id": s3.access_key,
-        "secret_access_key": s3.secret_key,
-    }
-
-
-@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.s3)])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectBlobs:
+@pytest.fixture(params=["directory", *VENDORS])
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[ObjectBlobs]:
     if request.param == "directory":
-        return open_blobs(str(tmp_path / "blobs"), {})
-    s3: S3 = request.getfixturevalue("s3")
-    return open_blobs(f"s3://{s3.bucket}/some/prefix", s3_options(s3))
+        yield open_blobs(str(tmp_path / "blobs"), {})
+        return
+    async with fresh_bucket(request.param, request) as bucket:
+        yield open_blobs(f"{bucket.location}/some/prefix", bucket.options)
 
 
 @pytest.mark.parametrize("check", BLOBS_CHECKS, ids=lambda check: check.__name__)
@@ -60,16 +53,26 @@ async def test_damaged_content_is_said_and_mended_by_the_next_put(blobs: ObjectB
     assert await blobs.get(key) == data
 
 
-async def test_p9_a_wrong_s3_secret_is_refused_by_naming_the_setting_only(s3: S3) -> None:
-    options = s3_options(s3) | {"secret_access_key": "guessed-secret"}
-    blobs = open_blobs(f"s3://{s3.bucket}", options)
+async def test_p9_a_wrong_key_is_refused_by_naming_the_setting_only(bucket: Bucket) -> None:
+    blobs = open_blobs(bucket.location, bucket.wrong_key)
     key, data = sample_blob(10)
-    for call in (blobs.put(key, data), blobs.get(key), blobs.exists(key), blobs.delete(key), blobs.check()):
-        with pytest.raises(StorageUnavailable, match="PLATEMARK_BLOB_OPTIONS") as refused:
-            await call
-        assert "guessed" not in str(refused.value)
+    by_key = (blobs.get, blobs.exists, blobs.delete)
+    for call in (partial(blobs.put, key, data), *(partial(way, key) for way in by_key), blobs.check):
+        with pytest.raises(StorageUnavailable, match=r"refused our credentials.*PLATEMARK_BLOB_OPTIONS") as refused:
+            await call()
+        assert not [value for value in bucket.wrong_key.values() if value in str(refused.value)]
         assert refused.value.__cause__ is None
         assert refused.value.__suppress_context__
+
+
+async def test_without_its_bucket_nothing_is_said_of_content(bucket: Bucket) -> None:
+    blobs = open_blobs(bucket.missing, bucket.options)
+    key, data = sample_blob(10)
+    # SeaweedFS makes a bucket that is written to.
+    writes = () if bucket.scheme == "s3" else (partial(blobs.put, key, data), blobs.check)
+    for call in (partial(blobs.get, key), partial(blobs.delete, key), *writes):
+        with pytest.raises(StorageUnavailable, match="bucket of PLATEMARK_BLOBS does not exist"):
+            await call()
 
 
 async def test_an_object_store_that_does_not_answer_is_unavailable() -> None:

@@ -1,6 +1,5 @@
-"""Targets as they are configured: a directory, a bucket on a real S3 server, a webhook and a website, both faked."""
+"""Targets as they are configured: a directory, a webhook and a website, both faked. Buckets: test_bucket_targets.py."""
 
-import hashlib
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
@@ -10,68 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import obstore
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from parcels import PICTURE, PUBLICATION, opened, parcel
 from platemark.core.errors import DeliveryFailed, DeliveryUnavailable, Misconfigured
-from platemark.core.ports import Parcel, Target
 from platemark.net.webhook import key_of, signature
 from platemark.net.wordpress import basic
-from platemark.settings import Settings, TargetSettings
+from platemark.settings import TargetSettings
 from platemark.simulate.board import COMMON, Switchboard
 from platemark.simulate.receiver import SECRET, Receiver
 from platemark.simulate.server import serve
 from platemark.simulate.wordpress import PASSWORD, USER, FakeWordPress
-from platemark.store.targets import open_targets
-from services import S3
-
-PUBLICATION = "pub_" + "0a" * 16
-PICTURE, SMALL = b"\x89PNG picture", b"RIFF small"
-
-
-def parcel(**changes: Any) -> Parcel:
-    def about(name: str, data: bytes, media_type: str, extension: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "filename": f"{PUBLICATION}-{name}.{extension}",
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "size": len(data),
-            "media_type": media_type,
-            "width": 4,
-            "height": 3,
-            "path": f"/v1/publications/{PUBLICATION}/content?rendition={name}",
-        }
-
-    files = [about("full", PICTURE, "image/png", "png"), about("w2", SMALL, "image/webp", "webp")]
-    document = {
-        "publication": PUBLICATION,
-        "image": "img_" + "0b" * 16,
-        "changed_at": "2026-11-22T12:00:00+00:00",
-        "alt_text": "A red house — drawn",
-        "label_text": "AI-generated image",
-        "verify_path": f"/verify/{PUBLICATION}",
-        "files": files,
-    }
-    given = tuple((one["filename"], data) for one, data in zip(files, (PICTURE, SMALL), strict=True))
-    fields: dict[str, Any] = {
-        "id": "dlv_" + "0c" * 16,
-        "publication": PUBLICATION,
-        "moment": datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
-        "document": document,
-        "files": given,
-    }
-    return Parcel(**{**fields, **changes})
-
-
-def opened(tmp_path: Path, **said: Any) -> Target:
-    settings = Settings(data=tmp_path, public_url="https://api.example", targets={"there": TargetSettings(**said)})
-    return open_targets(settings)["there"]
 
 
 async def test_a_directory_has_the_files_and_what_is_said_of_them(tmp_path: Path) -> None:
@@ -90,33 +44,6 @@ async def test_a_directory_has_the_files_and_what_is_said_of_them(tmp_path: Path
     for _ in range(2):
         assert await target.withdraw(parcel(files=())) == {"removed": True}
     assert list((tmp_path / "out").iterdir()) == []
-
-
-@pytest.mark.blocking(reason="reads the bucket as the test's own client")
-async def test_a_bucket_has_them_with_their_types(tmp_path: Path, s3: S3) -> None:
-    options = {
-        "endpoint": SecretStr(s3.endpoint),
-        "region": SecretStr(s3.region),
-        "access_key_id": SecretStr(s3.access_key),
-        "secret_access_key": SecretStr(s3.secret_key),
-    }
-    target = opened(tmp_path, kind="bucket", location=f"s3://{s3.bucket}/site", options=options)
-    await target.deliver(parcel())
-    receipt = await target.deliver(parcel())
-    store, key = s3.store(), f"site/{PUBLICATION}/{PUBLICATION}-full.png"
-    found = await obstore.get_async(store, key)
-    assert (await found.bytes_async()).to_bytes() == PICTURE
-    assert found.attributes["Content-Type"] == "image/png"
-    assert receipt["files"][0]["etag"]
-    await target.withdraw(parcel(files=()))
-    with pytest.raises(FileNotFoundError):
-        await obstore.head_async(store, key)
-    broken = opened(
-        tmp_path, kind="bucket", location=f"s3://{s3.bucket}", options={**options, "secret_access_key": SecretStr("no")}
-    )
-    with pytest.raises(DeliveryUnavailable) as refused:
-        await broken.deliver(parcel())
-    assert s3.access_key not in refused.value.detail
 
 
 @pytest.mark.parametrize("name", ["../../escaped.png", "/escaped.png", "..", "a/../../escaped.png"])

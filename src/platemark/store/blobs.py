@@ -5,32 +5,20 @@ import os
 import re
 import uuid
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.request import url2pathname
 
 import anyio
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-    UnknownConfigurationKeyError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
-from platemark.core.errors import Misconfigured, NotFound, PlatemarkError, StorageFull, StorageUnavailable
+from platemark.core.errors import NotFound, PlatemarkError, StorageFull, StorageUnavailable
+from platemark.store.buckets import lacks_bucket, open_bucket, refused
 
-_REMOTE: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
-_CLIENT_OPTIONS = frozenset({"allow_http", "allow_invalid_certificates", "proxy_url", "root_certificate"})
 _KEY = re.compile(r"[A-Za-z0-9_-]+/[0-9a-f]{64}")
 _FULL = re.compile(r"os error (28|122)\b|StorageFull|InsufficientStorage")
-# Long enough for a store that restarts, short enough for somebody who waits.
-_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
-_TIMEOUTS = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 
 
 def open_blobs(location: str, options: Mapping[str, str]) -> "ObjectBlobs":
@@ -81,7 +69,7 @@ class ObjectBlobs:
             try:
                 data = await self._read(key)
             except FileNotFoundError as error:
-                if _no_bucket(error):
+                if lacks_bucket(error):
                     raise
                 raise NotFound(f"There is no content {key!r}.") from None
         if await _sha256(data) != key[-64:]:
@@ -98,9 +86,13 @@ class ObjectBlobs:
         return True
 
     async def delete(self, key: str) -> None:
-        """Missing is success."""
-        with self._translated(), suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, key)
+        """Missing is success, unless it is the bucket: then nobody knows."""
+        with self._translated():
+            try:
+                await obstore.delete_async(self._store, key)
+            except FileNotFoundError as error:
+                if lacks_bucket(error):
+                    raise
 
     async def check(self) -> None:
         """Write, read and delete a probe. Raises StorageUnavailable or StorageFull when that fails."""
@@ -128,42 +120,6 @@ class ObjectBlobs:
             raise _explained(error, self._folder) from None
 
 
-def open_bucket(
-    location: str, options: Mapping[str, str], *, setting: str, options_in: str | None = None
-) -> S3Store | GCSStore | AzureStore:
-    """The object store at s3://, gs:// or az:// BUCKET/PREFIX; it is not asked yet. Raises Misconfigured.
-
-    `setting` and `options_in` are where location and options were configured, for messages.
-    """
-    scheme, options_in = location.partition("://")[0], options_in or f"{setting}.options"
-    if scheme not in _REMOTE:
-        raise Misconfigured(
-            f"{setting} is not a place that Platemark can use. Give s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, "
-            "az://CONTAINER/PREFIX or a directory."
-        )
-    config = {name: value for name, value in options.items() if name not in _CLIENT_OPTIONS}
-    client = {name: _flag(value) for name, value in options.items() if name in _CLIENT_OPTIONS}
-    # Whoever names an endpoint without encryption means it.
-    client.setdefault("allow_http", options.get("endpoint", "").startswith("http://"))
-    try:
-        return _REMOTE[scheme].from_url(
-            location, config=config, client_options={**_TIMEOUTS, **client}, retry_config=_RETRY
-        )
-    except UnknownConfigurationKeyError:
-        raise Misconfigured(
-            f"{options_in} has an option that {scheme}:// does not know, among {', '.join(sorted(options))}."
-        ) from None
-    except (BaseError, ValueError, TypeError):
-        raise Misconfigured(
-            f"{setting} and {options_in} do not make a usable {scheme}:// store. Check the bucket's "
-            "name, and that options which belong together are all there."
-        ) from None
-
-
-def _flag(value: str) -> str | bool:
-    return {"true": True, "false": False}.get(value.lower(), value)
-
-
 _LOCAL_ADVICE = "Make it writable for the user that runs Platemark, or choose another with PLATEMARK_BLOBS."
 
 
@@ -173,21 +129,17 @@ def _explained(error: Exception, folder: Path | None) -> PlatemarkError:
         return StorageFull(f"{where} is full. Free space there; nothing half-written was left.")
     if folder is not None:
         return StorageUnavailable(f"The directory {folder} cannot be read or written. {_LOCAL_ADVICE}")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    if refused(error):
         return StorageUnavailable(
             "The object store refused our credentials. Check those in PLATEMARK_BLOB_OPTIONS (for S3: access_key_id "
             "and secret_access_key), and that they may read, write and delete in the bucket of PLATEMARK_BLOBS."
         )
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or lacks_bucket(error):
         return StorageUnavailable("The bucket of PLATEMARK_BLOBS does not exist. Create it, or name another.")
     return StorageUnavailable(
         "The object store does not answer as it should. Check the endpoint and region in PLATEMARK_BLOB_OPTIONS, and "
         "the network between here and there."
     )
-
-
-def _no_bucket(error: FileNotFoundError) -> bool:
-    return any(code in str(error) for code in ("NoSuchBucket", "ContainerNotFound", "bucket does not exist"))
 
 
 async def _sha256(data: bytes) -> str:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from platemark.net.secrets import resolve_secret
 from platemark.net.webhook import Webhook, key_of
 from platemark.net.wordpress import WordPress, basic
 from platemark.settings import Settings, TargetSettings
-from platemark.store.blobs import open_bucket
+from platemark.store.buckets import lacks_bucket, open_bucket, refused
 
 Store = LocalStore | S3Store | GCSStore | AzureStore
 _ABOUT = "publication.json"
@@ -48,15 +47,22 @@ class Files:
         return {"files": written}
 
     async def withdraw(self, parcel: Parcel) -> Mapping[str, Any]:
-        """Delete them, first what is said of them; in a directory their folder goes, too."""
+        """Delete what is there of them, first what is said of them; in a directory their folder goes, too."""
         keys = [self._key(parcel, name) for name in (_ABOUT, *(one["filename"] for one in parcel.document["files"]))]
         try:
             for key in keys:
-                with suppress(FileNotFoundError):
-                    await obstore.delete_async(self.store, key)
+                await self._delete(key)
         except (BaseError, OSError) as error:
             raise self._unavailable(error) from None
         return {"removed": True}
+
+    async def _delete(self, key: str) -> None:
+        try:
+            await obstore.delete_async(self.store, key)
+        except FileNotFoundError as error:
+            # Another bucket than the one that was delivered to: its files may still be seen.
+            if lacks_bucket(error):
+                raise
 
     async def _put(self, parcel: Parcel, name: str, data: bytes, media_type: str) -> dict[str, Any]:
         key = self._key(parcel, name)
@@ -77,8 +83,16 @@ class Files:
 
     def _unavailable(self, error: Exception) -> DeliveryUnavailable:
         # The words of the library quote addresses.
+        if isinstance(self.store, LocalStore):
+            return DeliveryUnavailable(f"{self.name} cannot be written to. Check its location, rights and disk.")
+        if refused(error):
+            return DeliveryUnavailable(
+                f"{self.name} refused our credentials. Check its options, and that they may write and delete there."
+            )
+        if lacks_bucket(error):
+            return DeliveryUnavailable(f"{self.name} has no such bucket. Create it, or change its location.")
         return DeliveryUnavailable(
-            f"{self.name} cannot be written to ({type(error).__name__}). Check its location, rights and credentials."
+            f"{self.name} does not answer as it should. Check its location and options, and the network in between."
         )
 
 
