@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from platemark.core.errors import SealFailed
-from platemark.imaging.marking import surface_of
+from platemark.imaging.marking import Levels, surface_of
 from platemark.provenance.known_marks import SCHEMES, blocks, judge, matching
 from platemark.provenance.watermark import THRESHOLD, SpreadWatermark
 from platemark.provenance.watermark_spread import transform
@@ -31,12 +31,13 @@ Change = Callable[[Image.Image], Image.Image]
 
 
 class Made(NamedTuple):
-    """A marked picture with its number and what marking cost."""
+    """A marked picture with its number, what it lost, and how much of that is where it shows."""
 
     picture: Image.Image
     number: int
     decibels: float
-    seconds: float
+    grain: float
+    uncovered: float
 
 
 def opened(data: bytes) -> Image.Image:
@@ -56,6 +57,11 @@ def recoded(format: str, quality: int, factor: float = 1.0) -> Change:
         return opened(file(smaller, format, quality=quality)) if quality else smaller
 
     return change
+
+
+def noisy(picture: Image.Image) -> Image.Image:
+    added = np.random.default_rng(7).normal(0, 8, (picture.height, picture.width, 3))
+    return Image.fromarray(np.clip(np.rint(np.asarray(picture) + added), 0, 255).astype(np.uint8))
 
 
 def captioned(picture: Image.Image) -> Image.Image:
@@ -78,6 +84,7 @@ COPIES: dict[str, Change] = {
     "screenshot (.8, JPEG 85)": recoded("JPEG", 85, 0.8),
     "grey": lambda picture: picture.convert("L").convert("RGB"),
     "blur 1.5": lambda picture: picture.filter(ImageFilter.GaussianBlur(1.5)),
+    "noise of 8 levels": noisy,
     "brightness 0.8": lambda picture: ImageEnhance.Brightness(picture).enhance(0.8),
     "brightness 1.2": lambda picture: ImageEnhance.Brightness(picture).enhance(1.2),
     "caption over 12 %": captioned,
@@ -123,18 +130,38 @@ def first(pictures: Iterator[Image.Image], count: int) -> Iterator[Image.Image]:
     return (picture for picture, _ in zip(pictures, range(count), strict=False))
 
 
+def squares(picture: Image.Image) -> Levels:
+    """The brightness in blocks of 16 × 16 pixels, one a row; what is left over at the right and below is not in them."""
+    levels = np.asarray(picture.convert("L"), dtype=np.float32)
+    down, across = (side // 16 for side in levels.shape)
+    parts = levels[: down * 16, : across * 16].reshape(down, 16, across, 16)
+    return parts.swapaxes(1, 2).reshape(-1, 256)
+
+
+def shown(before: Image.Image, after: Image.Image) -> tuple[float, float]:
+    """How much of a change the eye can find, by blocks of 16 × 16 pixels.
+
+    The root mean square of it in the tenth of the blocks that is smoothest, in levels; and the 95th percentile of that
+    of a block, divided by one level more than its own deviation.
+    """
+    levels = squares(before)
+    strayed = np.sqrt(np.mean((squares(after) - levels) ** 2, axis=1))
+    busy = levels.std(axis=1)
+    smoothest = np.argsort(busy, kind="stable")[: max(1, len(busy) // 10)]
+    return float(np.sqrt(np.mean(strayed[smoothest] ** 2))), float(np.percentile(strayed / (busy + 1), 95))
+
+
 def mark(pictures: Iterator[Image.Image]) -> tuple[list[Made], int]:
     """The marked pictures, and how many could not carry a mark."""
     made, refused, rng = list[Made](), 0, np.random.default_rng(1)
     for picture in pictures:
         data, number = file(picture, "PNG"), int(rng.integers(1 << 40))
-        started = time.process_time()
         try:
             marked, reached = MARKS.write(data, "image/png", number)
         except SealFailed:
             refused += 1
             continue
-        made.append(Made(opened(marked), number, reached, time.process_time() - started))
+        made.append(Made(opened(marked), number, reached, *shown(picture, opened(marked))))
     return made, refused
 
 
@@ -151,7 +178,12 @@ def survival(title: str, pictures: Iterator[Image.Image]) -> None:
     SAY.print(table)
     if made:
         loss = [one.decibels for one in made]
-        SAY.print(f"{len(made)} marked, {refused} refused; PSNR mean {np.mean(loss):.1f} dB, least {min(loss):.1f}\n")
+        SAY.print(f"{len(made)} marked, {refused} refused; PSNR mean {np.mean(loss):.1f} dB, least {min(loss):.1f}")
+        grain, uncovered = [one.grain for one in made], [one.uncovered for one in made]
+        SAY.print(
+            f"Change in the smoothest tenth: mean {np.mean(grain):.2f} levels, most {max(grain):.2f}; against what "
+            f"hides it, 95th percentile of the blocks: mean {np.mean(uncovered):.2f}, most {max(uncovered):.2f}\n"
+        )
 
 
 def cost() -> None:

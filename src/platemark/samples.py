@@ -9,6 +9,7 @@ from typing import Any
 from platemark.core.attempt import Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.delivery import Delivery
+from platemark.core.detector_report import REAL, DetectorReport, ReportGroup, Thresholds
 from platemark.core.event import Event, EventType
 from platemark.core.generation import Generation, Hop, IdempotencyKey, Input, Parameters, PromptText, Warning
 from platemark.core.hashlist import HashEntry, HashImport, HashList
@@ -20,6 +21,7 @@ from platemark.core.moderation import Signal, Verdict
 from platemark.core.money import Cost, Usage
 from platemark.core.policy import Policy
 from platemark.core.project import ApiKey, Person, Project
+from platemark.core.rates import wilson
 from platemark.core.registry import RegistryEntry
 from platemark.core.rendition import Rendition
 from platemark.core.review import Decision, Reveal, Review, ReviewerChoice, ReviewNote
@@ -246,6 +248,7 @@ def sample_nouns(project: str) -> list[Noun]:
         *_reviewed(project, image, verdict.id),
         *_kept(project, image.id, text.id),
         *_known(),
+        sample_report(project),
     ]
 
 
@@ -358,6 +361,46 @@ def _kept(project: str, image: str, text: str) -> list[Noun]:
             expires_at=NOW + timedelta(days=1),
         ),
     ]
+
+
+def sample_report(project: str, **changes: Any) -> DetectorReport:
+    """A report of now on one model and real uploads. `changes` are its fields."""
+    made = sample_group("local/pocket", 60, 24, between=6, scores=(6, 6, 4, 4, 4, 4, 4, 4, 6, 18))
+    real = sample_group(REAL, 40, 1, between=1, scores=(20, 10, 4, 2, 1, 1, 0, 0, 1, 1), not_evaluated=2)
+    report = DetectorReport(
+        id=fresh_id("rpt"),
+        project=project,
+        by="detector evaluate --own",
+        detector="ai_image",
+        kind="learned",
+        version="1+0123456789ab",
+        head="line",
+        head_sha256="ab" * 32,
+        calibration="cal-01234567",
+        most=200,
+        groups=(made, real),
+        thresholds=Thresholds(t_lo=0.61, t_hi=0.92),
+        recommended=Thresholds(t_lo=0.45, t_hi=0.95),
+        notes=("2 pictures were too small.",),
+        created_at=NOW,
+    )
+    return report.model_copy(update=changes)
+
+
+def sample_group(name: str, pictures: int, above: int, **fields: Any) -> ReportGroup:
+    """Pictures of a model, or real uploads, of which `above` were called AI-made."""
+    low, high = wilson(above, pictures)
+    rest: dict[str, Any] = {"between": 0, "not_evaluated": 0, "scores": (0,) * 10, **fields}
+    return ReportGroup(
+        group=name,
+        real=name == REAL,
+        pictures=pictures,
+        above=above,
+        rate=round(above / pictures, 3) if pictures else None,
+        low=round(low, 3),
+        high=round(high, 3),
+        **rest,
+    )
 
 
 def _known() -> list[Noun]:

@@ -540,6 +540,17 @@ class Settings(BaseSettings):
         Field(description='The same for releases to one audience, in place of it: {"newsroom": 44}.'),
     ] = {}
 
+    label_texts: Annotated[
+        dict[Literal["label", "deepfake_label"], Annotated[str, Field(min_length=1, max_length=200)]],
+        Field(description='Labels in place of the English ones: {"label": "KI-generiertes Bild"}.'),
+    ] = {}
+    label_burned_audiences: Annotated[
+        tuple[str, ...], Field(description="Releases to these have their label drawn into the pixels.")
+    ] = ()
+    label_font: Annotated[
+        Path | None, Field(description="TrueType or OpenType file to draw labels with; without, ASCII alone.")
+    ] = None
+
     log_format: Annotated[Literal["json", "console"], Field(description="Shape of the log lines.")] = "json"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe level that is logged.")

@@ -175,8 +175,9 @@ async def store_pages(store: Store) -> None:
         sample_generation(project, tags={"n": str(n % 2), "all": "x"}, created_at=NOW + timedelta(seconds=n))
         for n in range(5)
     ]
+    theirs = sample_generation(other)
     async with store.transaction() as tx:
-        await tx.add(*(noun for pair in (*made, sample_generation(other)) for noun in pair))
+        await tx.add(*(noun for pair in (*made, theirs) for noun in pair))
     newest = [generation for _, generation in reversed(made)]
 
     async def listed(query: Query) -> tuple[list[Generation], str | None]:
@@ -194,6 +195,9 @@ async def store_pages(store: Store) -> None:
         _same((await listed(none))[0], [])
     span = Query(project, since=NOW + timedelta(seconds=1), until=NOW + timedelta(seconds=3))
     _same(await listed(span), (newest[2:4], None))
+    both, cursor = await listed(Query(project, limit=2, beside=(other,)))
+    _same((both, cursor is None), ([theirs[1], newest[0]], False))
+    _same((await listed(Query(project, cursor=cursor, beside=(other,))))[0], newest[1:])
     for garbage in ("", "x", "gen_1", "MTo", "ÿ", "MTr_", "a" * 5000):
         await _raises(InvalidRequest, listed(Query(project, cursor=garbage)))
 

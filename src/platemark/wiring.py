@@ -14,6 +14,7 @@ import anyio
 from pydantic import SecretStr
 
 from platemark import telemetry
+from platemark.core.disclosure import AiDisclosure, Labelling
 from platemark.core.errors import Misconfigured, PlatemarkError, StorageUnavailable
 from platemark.core.hours import WorkingHours, week
 from platemark.core.limits import REVIEW_SLA, Limits, Retention, ReviewLimits
@@ -37,6 +38,7 @@ from platemark.flows.hashlists import StoredHashes
 from platemark.flows.known import Known
 from platemark.flows.projects import first_start
 from platemark.flows.resolve import DEFAULT
+from platemark.imaging.label import check_font, hindrance
 from platemark.jobs.deliveries import post
 from platemark.jobs.runtime import DurableJobs, Pace
 from platemark.jobs.sweeper import beat, retain, sweep
@@ -354,7 +356,19 @@ def limits(settings: Settings) -> Limits:
         max_image_bytes=settings.max_image_bytes,
         max_pixels=settings.max_pixels,
         watermark_decibels=settings.watermark_audiences,
+        labelling=_labelling(settings),
     )
+
+
+def _labelling(settings: Settings) -> Labelling:
+    """Raises Misconfigured where what is to be drawn cannot be."""
+    texts: dict[AiDisclosure, str] = {**settings.label_texts}
+    found = Labelling(texts, frozenset(settings.label_burned_audiences), settings.label_font)
+    check_font(found.font)
+    for kind in ("label", "deepfake_label") if found.burned_for else ():
+        if why := hindrance(found.text_of(kind) or "", 1024, 1024, found.font):
+            raise Misconfigured(f"label_texts.{kind}: {why}.")
+    return found
 
 
 def _hours(said: ReviewHours | None) -> WorkingHours | None:

@@ -7,6 +7,7 @@ import pytest
 from platemark.client import (
     admin,
     aio,
+    detector_reports,
     hash_lists,
     inspections,
     keeping,
@@ -31,6 +32,7 @@ PAIRS = [
     (publications.Publications, publications.AsyncPublications),
     (provenance.Provenance, provenance.AsyncProvenance),
     (inspections.Inspections, inspections.AsyncInspections),
+    (detector_reports.DetectorReports, detector_reports.AsyncDetectorReports),
     (admin.Projects, admin.AsyncProjects),
     (admin.Audit, admin.AsyncAudit),
     (keeping.Holds, keeping.AsyncHolds),

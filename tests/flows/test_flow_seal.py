@@ -175,7 +175,7 @@ async def test_a_release_has_a_credential_of_its_own_over_the_stored_one(sealing
         changes=("resized", "transcoded"),
     )
     claim = sealing.heard.claims[-1]
-    assert claim.actions == ("opened", "watermarked.bound", "resized", "transcoded", "published")
+    assert claim.actions == ("opened", "resized", "transcoded", "watermarked.bound", "published")
     assert claim.ingredients == (Ingredient(image.id, image.media_type, "parentOf", await sealing.stored(image)),)
     assert (claim.digital_source_type, claim.model, claim.label) == (COMPOSITE_SOURCE, None, "AI-generated")
     assert claim.soft_binding is not None

@@ -6,6 +6,7 @@ import pytest
 
 from pictures import encoded, noise
 from platemark.core.inspection import Finding
+from platemark.flows import replay
 from platemark.flows.publish import publish
 from platemark.flows.upload import upload
 from platemark.policy.bundles import YamlBundles
@@ -71,3 +72,25 @@ async def test_what_is_blocked_is_not_shown_to_others(bench: Bench) -> None:
     bench.change(origin_detectors=(ours, theirs))
     image = await upload(bench.platform, bench.caller, encoded(noise(64, 3)))
     assert (image.moderation_state, ours.seen, theirs.seen) == ("blocked", 1, 0)
+
+
+async def test_months_later_the_verdict_still_says_what_was_read(bench: Bench) -> None:
+    reading(bench, "before_publish")
+    bench.change(origin_detectors=(Guess(),))
+    drawn = await upload(bench.platform, bench.caller, encoded(noise(64, 2)))
+    await publish(bench.platform, bench.caller, drawn.id)
+    told = await replay.explain(bench.platform, bench.caller, drawn.id)
+    (held,) = [one for one in told if one.stage == "before_publish"]
+    assert [reason.rule for reason in held.reasons] == ["likely-drawn"]
+    assert held.inspection is not None
+    assert (held.inspection.verdict, held.inspection.tier) == ("likely_ai", "inferred")
+
+
+async def test_another_policy_is_tried_on_what_was_read(bench: Bench) -> None:
+    reading(bench, "before_publish")
+    bench.change(origin_detectors=(Guess(),))
+    drawn = await upload(bench.platform, bench.caller, encoded(noise(64, 2)))
+    await publish(bench.platform, bench.caller, drawn.id)
+    milder = BUNDLE.format(stage="before_publish").replace("0.8", "0.99")
+    found = await replay.diff(bench.platform, bench.caller, replay.IN_FORCE, milder, installation=True)
+    assert [(one.before, one.after, one.stage) for one in found.changes] == [("review", "allow", "before_publish")]

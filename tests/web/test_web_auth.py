@@ -7,12 +7,17 @@ import anyio
 import pytest
 from webparts import ALL, Site
 
+from platemark.flows import kept_reports
+from platemark.samples import sample_report
 from platemark.web.app import openapi_document
 from platemark.web.openapi import scopes
 from platemark.web.v1.policies import EXAMPLE
 
 # Scopes that do where a route's own is missing.
-INSTEAD = {"explain_verdict": "reviews:decide", "report_moderation": "reviews:decide"}
+INSTEAD = {
+    "explain_verdict": "reviews:decide",
+    **dict.fromkeys(("report_moderation", "list_detector_reports", "get_detector_report"), "reviews:decide"),
+}
 # What a route is sent when it takes a body; everything else takes none.
 BODIES: dict[str, dict[str, Any]] = {
     "generate": {"json": {"prompt": "a house"}},
@@ -76,6 +81,7 @@ PREFIXES = {
     "uploads": "upl",
     "holds": "hld",
     "takedowns": "tdn",
+    "detectors": "rpt",
 }
 
 
@@ -97,7 +103,9 @@ async def nouns(site: Site, generation: str, image: str) -> dict[str, str]:
     made = {prefix: (await site.client.post(path, json=body)).json()["id"] for prefix, (path, body) in sent.items()}
     await site.client.post("/v1/generate", json={"prompt": "doubtful"}, headers={"Prefer": "respond-async"})
     (case,) = (await site.client.get("/v1/reviews")).json()["data"]
-    return {**made, "rev": case["id"]}
+    report = sample_report(site.project)
+    await kept_reports.keep(site.platform, [report])
+    return {**made, "rev": case["id"], "rpt": report.id}
 
 
 async def test_no_route_shows_or_changes_what_belongs_to_another_project(site: Site) -> None:

@@ -12,6 +12,8 @@ from webparts import Site
 
 from platemark.core.errors import all_errors
 from platemark.core.project import SCOPES
+from platemark.flows import kept_reports
+from platemark.samples import sample_report
 from platemark.simulate.scripted import plain_png
 from platemark.web.app import openapi_document
 from platemark.web.v1.policies import EXAMPLE
@@ -103,6 +105,8 @@ OPERATIONS = {
     "export_audit",
     "list_events",
     "report_moderation",
+    "list_detector_reports",
+    "get_detector_report",
     "list_review_queues",
     "get_review_agreement",
     "get_review_report",
@@ -302,6 +306,9 @@ async def test_answers_have_the_documented_shape(site: Site, document: dict[str,
         "release_review": {"json": {"reason": "not_now"}},
     }
     person, known = {"name": "Ada", "role": "editor"}, {"name": "ours", "source": "tests", "kinds": ["pdq"]}
+    report = sample_report(site.project)
+    await kept_reports.keep(site.platform, [report])
+    ids["detectors"] = report.id
     ids["people"] = (await site.client.post("/v1/people", json=person)).json()["id"]
     ids["hash-lists"] = (await site.client.post("/v1/hash-lists", json=known)).json()["id"]
     brought = await site.client.post(f"/v1/hash-lists/{ids['hash-lists']}/import", content="ab" * 32)

@@ -23,7 +23,7 @@ def export(
         bool, typer.Option("--offline", help="Read the store itself, for when no server runs (--data or PLATEMARK_…).")
     ] = False,
     project: Annotated[
-        str | None, typer.Option(help="With --offline: whose chain (prj_…); needed when there are several.")
+        str | None, typer.Option(help="With --offline: whose chain (prj_…, or system); needed when there are several.")
     ] = None,
     json: Json = False,
     url: Url = None,

@@ -1,4 +1,7 @@
-"""`platemark detector`: train, evaluate and calibrate the origin classifier on pictures of one's own. No server."""
+"""`platemark detector`: train, evaluate and calibrate the origin classifier on pictures of one's own.
+
+All of it works without a server; `reports` and `show` ask one for what was kept.
+"""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -7,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from platemark.cli import detector_reports
 from platemark.cli.connect import Data, Json
+from platemark.cli.detector_reports import Chart, interval, writable, write_page
 
 if TYPE_CHECKING:
     from platemark.detectors.ai_image_head import Head
@@ -70,6 +75,13 @@ def evaluate(
         bool, typer.Option("--own", help="On the pictures of this installation: generated ones and real uploads.")
     ] = False,
     most: Annotated[int, typer.Option(min=1, help="With --own: pictures of each model and of uploads.")] = 200,
+    project: Annotated[
+        str | None, typer.Option(help="With --own: only this project (prj_…); the whole installation when absent.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="With --own: keep the report, with a line in the audit chain.")
+    ] = True,
+    chart: Chart = None,
     pairs: Pairs = True,
     features: Cache = None,
     json: Json = False,
@@ -80,8 +92,12 @@ def evaluate(
 
     if own == (corpus is not None):
         raise InvalidRequest("Say either --corpus FOLDER or --own.")
+    chart = writable(chart)
     if corpus is None:
-        _own(data, most, json)
+        wanted = detector_reports.Wanted(most, project, keep)
+        with _bars() as step:
+            found = detector_reports.own(data, wanted, step)
+        detector_reports.tell(found, wanted, json, chart)
         return
     from platemark.cli import output
     from platemark.detectors.learning import making
@@ -89,6 +105,8 @@ def evaluate(
     with _bars() as step:
         table = _table(corpus, features, data, step, pairs=pairs and held_out)
         answer = making.compare(table, step) if held_out else making.judge(table, _head(head, data))
+    if chart is not None:
+        _draw(chart, answer)
     if json:
         output.document(answer)
     else:
@@ -120,6 +138,10 @@ def calibrate(
     _show(answer)
 
 
+app.command("reports")(detector_reports.listing)
+app.command("show")(detector_reports.show)
+
+
 def _table(
     corpus: Path, features: Path | None, data: Path | None, step: Callable[[str], Tell], *, pairs: bool
 ) -> "Table":
@@ -145,6 +167,14 @@ def _remake() -> "Remake | None":
     except ModelUnavailable as error:
         output.note(f"no photographs are drawn again: {error.detail}")
         return None
+
+
+def _draw(chart: Path, answer: dict[str, Any]) -> None:
+    from datetime import UTC, datetime
+
+    from platemark.charts.corpus import corpus_page
+
+    write_page(chart, corpus_page(answer, datetime.now(UTC)))
 
 
 def _head(path: Path | None, data: Path | None) -> "Head":
@@ -178,40 +208,6 @@ def _bars() -> Generator[Callable[[str], Tell]]:
         yield step
 
 
-def _own(data: Path | None, most: int, json: bool) -> None:
-    import asyncio
-
-    from platemark.cli import output
-    from platemark.cli.offline import configured
-    from platemark.flows.detector_report import report
-    from platemark.wiring import open_parts
-
-    found = configured(data)
-
-    async def ask(step: Callable[[str], Tell]) -> dict[str, Any]:
-        async with open_parts(found) as platform:
-            return await report(platform, most=most, tell=step("looking at pictures"))
-
-    with _bars() as step:
-        answer = asyncio.run(ask(step))
-    if json:
-        output.document(answer)
-        return
-    for detector in answer["detectors"]:
-        rows = [
-            (row["group"], row["pictures"], row["above"], _interval(row), row["between"], row["not_evaluated"])
-            for row in detector["groups"]
-        ]
-        columns = ["PICTURES OF", "LOOKED AT", "CALLED AI", "RATE (95 %)", "ABSTAINED", "NOT EVALUATED"]
-        output.table(columns, rows, empty="there is no picture to look at")
-        for note in detector["notes"]:
-            output.note(f"{detector['name']}: {note}")
-
-
-def _interval(row: dict[str, Any]) -> str:
-    return "–" if row["rate"] is None else f"{row['rate']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-
-
 def _show(answer: dict[str, Any]) -> None:
     from platemark.cli import output
 
@@ -227,7 +223,7 @@ def _show(answer: dict[str, Any]) -> None:
         for row in answer["rates"]
     ]
     output.table(columns, rates, empty="")
-    rows = [(row["label"], row["source"], row["pictures"], _interval(row)) for row in answer["sources"]]
+    rows = [(row["label"], row["source"], row["pictures"], interval(row)) for row in answer["sources"]]
     output.table(["LABEL", "SOURCE", "PICTURES", "ABOVE t_hi (95 %)"], rows, empty="")
     bins = [
         (f"{row['from']:.1f}–{row['to']:.1f}", row["pictures"], row.get("said"), row.get("were"))

@@ -10,7 +10,7 @@ from platemark.cli.serve import settings
 from platemark.client.files import WholeFile
 from platemark.core.errors import InvalidRequest, Misconfigured
 from platemark.core.ports import Platform
-from platemark.core.project import Principal, Project
+from platemark.core.project import SYSTEM_PROJECT, Principal, Project
 from platemark.flows import audit
 from platemark.settings import Settings
 from platemark.wiring import open_platform
@@ -45,6 +45,7 @@ async def _chosen(platform: Platform, project: str | None) -> str:
         known = [one.id for one in await read.all(Project)]
     if project is None and len(known) == 1:
         return known[0]
-    if project in known:
+    # The installation has a chain of its own, of what concerns every project.
+    if project in (*known, SYSTEM_PROJECT):
         return project
     raise InvalidRequest(f"Name one of these with --project: {', '.join(known) or 'there is none yet'}.")

@@ -255,6 +255,9 @@ def _tell(one: "Explanation") -> None:
     about = ", ".join(text for text in (one.stage, one.audience and f"for {one.audience}", one.role) if text)
     typer.echo(f"{one.verdict} ({about}): {one.decision}{f' for {one.reason_code}' if one.reason_code else ''}")
     typer.echo(f"  the strictest of what fired, block > review > label > allow, under {one.policy_version}")
+    if one.inspection:
+        p_ai = f", {one.inspection.p_ai:.2f}" if one.inspection.p_ai is not None else ""
+        typer.echo(f"  the picture's inspection said {one.inspection.verdict} ({one.inspection.tier}{p_ai})")
     for reason in one.reasons:
         typer.echo(
             f"  {reason.decision:7} {reason.rule}: {reason.reason_code}, severity {reason.severity}{_asks(reason)}"

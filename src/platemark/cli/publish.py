@@ -23,6 +23,10 @@ def publish(
         typer.Option(help="A further file: a width, a format or both (640, webp, 640.webp); several times."),
     ] = None,
     alt_text: Annotated[str | None, typer.Option(help="What the picture shows, for those who cannot see it.")] = None,
+    burn_label: Annotated[
+        bool | None,
+        typer.Option("--burn-label/--no-burn-label", help="Draw the label into the pixels. [default: by audience]"),
+    ] = None,
     json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -36,7 +40,13 @@ def publish(
     sizes = [size_of(text) for text in rendition or ()]
     with connect.client(url, data) as client:
         made = client.publications.create(
-            image, audience=audience, role=role, targets=target or (), renditions=sizes, alt_text=alt_text
+            image,
+            audience=audience,
+            role=role,
+            targets=target or (),
+            renditions=sizes,
+            alt_text=alt_text,
+            burn_label=burn_label,
         )
     _show(made, json)
     raise typer.Exit(3 if made.state == "held" else 0)
@@ -86,6 +96,6 @@ def _show(publication: "PublicationResource", json: bool) -> None:
             f"watermark {one.watermark}, sha256 {one.sha256}"
         )
     if publication.label_text:
-        typer.echo(f"  label: {publication.label_text}")
+        typer.echo(f"  label{', in the pixels' if publication.burn_label else ''}: {publication.label_text}")
     for one in publication.deliveries:
         typer.echo(f"  {one.action} {one.target}: {one.state}")

@@ -11,6 +11,7 @@ import httpx2
 
 from platemark.client import generate, moderate, nouns, reports, stream, wire
 from platemark.client.admin import AsyncAudit, AsyncKeys, AsyncProjects
+from platemark.client.detector_reports import AsyncDetectorReports
 from platemark.client.drive import NATURE, Async, Nature
 from platemark.client.effects import Steps
 from platemark.client.events import Event
@@ -80,6 +81,7 @@ class AsyncClient:
         self.publications = AsyncPublications(self._link)
         self.provenance = AsyncProvenance(self._link)
         self.inspections = AsyncInspections(self._link)
+        self.detector_reports = AsyncDetectorReports(self._link)
         self.projects = AsyncProjects(self._link)
         self.policies = AsyncPolicies(self._link)
         self.audit = AsyncAudit(self._link)

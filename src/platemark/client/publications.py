@@ -57,10 +57,12 @@ class Publications:
         targets: Sequence[str] = (),
         renditions: Sequence[Size] = (),
         alt_text: str | None = None,
+        burn_label: bool | None = None,
     ) -> PublicationResource:
         """Screen the image for the audience and release it, with further `renditions`, to `targets`.
 
-        `held` where a person looks first. Raises Blocked, SealFailed.
+        `burn_label`: draw the label into the pixels; as configured for the audience when None. `held` where a person
+        looks first. Raises Blocked, SealFailed, InvalidRequest where the label has no room.
         """
         return self._link.run(
             _publish(
@@ -71,6 +73,7 @@ class Publications:
                 targets=[*targets],
                 renditions=[*renditions],
                 alt_text=alt_text,
+                burn_label=burn_label,
             )
         )
 
@@ -119,10 +122,12 @@ class AsyncPublications:
         targets: Sequence[str] = (),
         renditions: Sequence[Size] = (),
         alt_text: str | None = None,
+        burn_label: bool | None = None,
     ) -> PublicationResource:
         """Screen the image for the audience and release it, with further `renditions`, to `targets`.
 
-        `held` where a person looks first. Raises Blocked, SealFailed.
+        `burn_label`: draw the label into the pixels; as configured for the audience when None. `held` where a person
+        looks first. Raises Blocked, SealFailed, InvalidRequest where the label has no room.
         """
         return await self._link.run(
             _publish(
@@ -133,6 +138,7 @@ class AsyncPublications:
                 targets=[*targets],
                 renditions=[*renditions],
                 alt_text=alt_text,
+                burn_label=burn_label,
             )
         )
 

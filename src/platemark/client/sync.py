@@ -11,6 +11,7 @@ import httpx2
 
 from platemark.client import generate, moderate, nouns, reports, stream, wire
 from platemark.client.admin import Audit, Keys, Projects
+from platemark.client.detector_reports import DetectorReports
 from platemark.client.drive import NATURE, Blocking, Nature
 from platemark.client.effects import Steps
 from platemark.client.events import Event
@@ -82,6 +83,7 @@ class Client:
         self.publications = Publications(self._link)
         self.provenance = Provenance(self._link)
         self.inspections = Inspections(self._link)
+        self.detector_reports = DetectorReports(self._link)
         self.projects = Projects(self._link)
         self.policies = Policies(self._link)
         self.audit = Audit(self._link)

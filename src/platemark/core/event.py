@@ -27,6 +27,7 @@ EventType = Literal[
     "image.uploaded",
     "image.inspected",
     "inspection.made",
+    "detector.evaluated",
     "image.deleted",
     "image.moderated",
     "image.blocked",

@@ -35,6 +35,7 @@ Prefix = Literal[
     "dlv",
     "reg",
     "wmk",
+    "rpt",
 ]
 PREFIXES: frozenset[str] = frozenset(get_args(Prefix))
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{32}")

@@ -79,6 +79,7 @@ class Publication(Noun):
 
     A draft with `next_at` was let through, and its files are made then; `error` says why they were not at the last try.
     `purged_at`: when the time was over for which a withdrawn picture is kept.
+    `burn_label`: its files carry `label_text` in their pixels.
     `wanted`: renditions besides the picture itself (`core.rendition.Wanted`); `targets`: where the files go.
     """
 
@@ -92,6 +93,7 @@ class Publication(Noun):
     disclosure: AiDisclosure = "none"
     label_text: str | None = None
     alt_text: str | None = None
+    burn_label: bool = False
     wanted: tuple[JsonObject, ...] = ()
     targets: tuple[str, ...] = ()
     attempts: int = 0

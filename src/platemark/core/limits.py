@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 
+from platemark.core.disclosure import Labelling
 from platemark.core.hours import WorkingHours
 
 # By reason code, by `audience:NAME`, or `default`: how soon a person has to have decided.
@@ -86,6 +87,7 @@ class Limits:
     strikes: int = 5
     strikes_within: timedelta = timedelta(minutes=10)
     watermark_decibels: Mapping[str, float] = field(default_factory=dict[str, float])
+    labelling: Labelling = field(default_factory=Labelling)
 
     @property
     def picture(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from platemark.core.base import JsonObject, Noun, Part, Timestamp
 from platemark.core.image import ModerationState
+from platemark.core.inspection import Inspected
 
 Decision = Literal["allow", "label", "review", "block"]
 # `off`: the project's profile has no such check. It is no pass, and no policy gives it.
@@ -100,8 +101,9 @@ class Ruling(Part):
 class Verdict(Noun):
     """A ruling on one subject at one stage, as it is kept. `input_sha256` names what was looked at.
 
-    `role`, `audience`, `model`: the circumstances that it was given in. `shadow`: what the policy in shadow, which
-    decides nothing, would have ruled (`policy_version`, `decision`, `reason_code`, `rule_ids`).
+    `role`, `audience`, `model`, `inspection`: the circumstances that it was given in; the last is what the policy could
+    read of the picture's. `shadow`: what the policy in shadow, which decides nothing, would have ruled
+    (`policy_version`, `decision`, `reason_code`, `rule_ids`).
     """
 
     project: str
@@ -122,6 +124,7 @@ class Verdict(Noun):
     role: str | None = None
     audience: str | None = None
     model: str | None = None
+    inspection: Inspected | None = None
     shadow: JsonObject | None = None
     created_at: Timestamp
 

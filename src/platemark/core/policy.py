@@ -4,6 +4,7 @@ import hashlib
 from typing import Literal
 
 from platemark.core.base import Noun, Part, Timestamp
+from platemark.core.inspection import Inspected
 from platemark.core.moderation import Decision, Signal
 
 PolicyState = Literal["draft", "shadow", "active", "retired"]
@@ -112,3 +113,4 @@ class Explanation(Part):
     reasons: tuple[Reason, ...] = ()
     unknown: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()
+    inspection: Inspected | None = None

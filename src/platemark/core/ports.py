@@ -53,7 +53,10 @@ class Ids(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list request. `equals` maps field names to a value or to a tuple of values; `tags` must all match."""
+    """A list request. `equals` maps field names to a value or to a tuple of values; `tags` must all match.
+
+    `beside`: further owners whose rows are in the list too, for who may see them; `page` alone heeds it.
+    """
 
     project: str
     limit: int = 20
@@ -62,6 +65,7 @@ class Query:
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     since: datetime | None = None
     until: datetime | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

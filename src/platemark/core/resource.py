@@ -288,6 +288,7 @@ class StatementResource(Resource):
     published_at: Timestamp
     ai_disclosure: str
     label_text: str | None
+    burn_label: bool
     alt_text: str | None
     credential_state: str
     credential_signer: str | None
@@ -322,8 +323,9 @@ class PublicationResource(Resource):
     """One release of an image to an audience. `url` reads without a key for as long as it is published.
 
     `ai_disclosure` is what the policy wants people to be told: `none`, `label` or `deepfake_label`; show `label_text`
-    beside the picture and give `alt_text` to screen readers. A draft with an `error` was let through, but its files
-    could not be made; that is tried again at `retry_at`. `verify_url` is the public page about it.
+    beside the picture, unless it is drawn into it (`burn_label`), and give `alt_text` to screen readers. A draft with
+    an `error` was let through, but its files could not be made; that is tried again at `retry_at`. `verify_url` is the
+    public page about it.
     """
 
     id: str
@@ -336,6 +338,7 @@ class PublicationResource(Resource):
     url: str | None
     ai_disclosure: str = "none"
     label_text: str | None = None
+    burn_label: bool = False
     alt_text: str | None = None
     renditions: tuple[RenditionResource, ...] = ()
     deliveries: tuple[DeliveryResource, ...] = ()

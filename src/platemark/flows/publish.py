@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from platemark.core.base import JsonObject
 from platemark.core.delivery import Delivery
-from platemark.core.disclosure import LABELS, disclosure
+from platemark.core.disclosure import disclosure
 from platemark.core.errors import (
     BlockedByAppPolicy,
     Conflict,
@@ -26,7 +26,7 @@ from platemark.flows import look
 from platemark.flows.clearance import cleared
 from platemark.flows.content import Content, check_state, released
 from platemark.flows.note import open_review, tell
-from platemark.flows.publications import deliver
+from platemark.flows.publications import deliver, labels
 from platemark.flows.publications.make import Made, make
 from platemark.flows.publications.release import delayed, failing, finish_due, let_out, say
 from platemark.flows.screen import About, known_of, measure_text, screen_image, verdict
@@ -56,13 +56,16 @@ async def publish(
     targets: Sequence[str] = (),
     renditions: Sequence[Wanted] = (),
     alt_text: str | None = None,
+    burn_label: bool | None = None,
 ) -> Publication:
     """Screen an image for an audience and release it; `held` where a person has to look first.
 
     What is released gets its files here and is delivered to `targets` afterwards. Publishing again to the same audience
-    is publishing once: further targets are added, its files stay. Raises NotFound, Gone, NotAllowed (the image is held
-    or blocked), InvalidRequest (a target that is not configured), BlockedByAppPolicy (kept as a rejected publication),
-    SealFailed and StorageUnavailable (kept as a draft that is tried again), Conflict when somebody else was at it.
+    is publishing once: further targets are added, its files stay. `burn_label`: draw the label, if there is to be one,
+    into the pixels; as configured for the audience when None. Raises NotFound, Gone, NotAllowed (the image is held or
+    blocked), InvalidRequest (a target that is not configured, a label without room), BlockedByAppPolicy (kept as a
+    rejected publication), SealFailed and StorageUnavailable (kept as a draft that is tried again), Conflict when
+    somebody else was at it.
     """
     principal.require("images:write")
     if role is not None:
@@ -76,8 +79,13 @@ async def publish(
     ruled = await _ruled(platform, image, audience, role, alt_text)
     planned = await _plan(platform, image, draft, ruled, audience, alt_text)
     planned = planned.model_copy(
-        update={"targets": tuple(dict.fromkeys(targets)), "wanted": tuple(_dump(one) for one in renditions)}
+        update={
+            "targets": tuple(dict.fromkeys(targets)),
+            "wanted": tuple(_dump(one) for one in renditions),
+            "burn_label": planned.label_text is not None and labels.burns(platform, audience, burn_label),
+        }
     )
+    labels.check_room(platform, image, planned)
     made, error = await _made(platform, image, planned) if _decided(ruled) in _LETS_OUT else ((), None)
     publication = await _write(platform, principal, draft, planned, ruled, made, error)
     if error is not None:
@@ -154,7 +162,7 @@ async def _plan(
         codes=[ruled.reason_code or "", *ruled.secondary_codes],
         audience=audience,
     )
-    now = platform.clock.now()
+    label, now = platform.limits.labelling.text_of(kind), platform.clock.now()
     return Publication(
         id=draft.id if draft else platform.ids.new("pub"),
         project=image.project,
@@ -165,8 +173,8 @@ async def _plan(
         created_at=draft.created_at if draft else now,
         changed_at=now,
         disclosure=kind,
-        label_text=LABELS[kind],
-        alt_text=alt_text or LABELS[kind],
+        label_text=label,
+        alt_text=alt_text or label,
     )
 
 

@@ -104,6 +104,7 @@ async def explained(platform: Platform, verdict: Verdict) -> Explanation:
         reasons=tuple(reasons),
         unknown=tuple(unknown),
         signals=verdict.signals,
+        inspection=verdict.inspection,
     )
 
 
@@ -186,6 +187,7 @@ def _where(verdict: Verdict, operations: dict[str, str]) -> Circumstances:
         project=verdict.project,
         operation=operations.get(verdict.generation or ""),
         model=verdict.model,
+        inspection=verdict.inspection,
         now=verdict.created_at,
     )
 

@@ -161,6 +161,7 @@ def verdict(
         role=circumstances.role,
         audience=circumstances.audience,
         model=circumstances.model,
+        inspection=circumstances.inspection,
         shadow=ruling.shadow,
         created_at=platform.clock.now(),
     )

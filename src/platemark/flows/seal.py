@@ -73,7 +73,7 @@ async def seal_release(
 
     `data`: the picture as it is to be released, encoded as `media_type`; nothing may touch what is returned.
     `soft_binding`: the value of the watermark in it. `label`: the visible label's text. `changes`: what was done to the
-    stored picture besides, by C2PA's names: `resized`, `transcoded`.
+    stored picture besides, by C2PA's names: `resized`, `addedText`, `transcoded`.
     Raises SealFailed, NotFound, StorageUnavailable.
     """
     stored = await platform.blobs.get(f"{image.project}/{image.sha256}")
@@ -84,7 +84,7 @@ async def seal_release(
         software=SOFTWARE,
         model=None,
         when=platform.clock.now().isoformat(),
-        actions=("opened", *_marked(soft_binding), *changes, "published"),
+        actions=("opened", *changes, *_marked(soft_binding), "published"),
         ingredients=(Ingredient(image.id, image.media_type, "parentOf", stored),),
         soft_binding=_binding(platform, soft_binding),
         label=label,

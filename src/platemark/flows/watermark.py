@@ -66,7 +66,8 @@ async def mark_release(
     if platform.watermark is None:
         return Marked(data)
     async with platform.store.transaction() as tx:
-        rows = await tx.all(WatermarkNumber, image=image.id, order_by="id")
+        # Naming the project makes others wait who mark for it, too: each release has one number.
+        rows = await tx.all(WatermarkNumber, project=image.project, image=image.id, order_by="id")
         standing = [row for row in rows if row.publication in (None, publication.id)]
         number = standing[0] if standing else await allot(platform, tx, image, publication)
     decibels = platform.limits.watermark_decibels.get(publication.audience or "")

@@ -93,7 +93,8 @@ class Rows:
         """
         table = kind_of(kind).table
         await self._meet(query.project)
-        wanted = equal(table, {**query.equals, "project": query.project}) + _tagged(kind, table, query.tags)
+        owners = (query.project, *query.beside) if query.beside else query.project
+        wanted = equal(table, {**query.equals, "project": owners}) + _tagged(kind, table, query.tags)
         if query.cursor is not None:
             wanted.append(table.c.id < cursors.id_of(query.cursor))
         wanted += _between(table, query.since, query.until)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from platemark.core.attempt import ATTEMPT_MOVES, Attempt, Output
 from platemark.core.base import Noun
 from platemark.core.delivery import DELIVERY_MOVES, Delivery
+from platemark.core.detector_report import DetectorReport
 from platemark.core.event import TRANSIENT, Event
 from platemark.core.generation import GENERATION_MOVES, Generation, IdempotencyKey, PromptText
 from platemark.core.hashlist import ENTRY_MOVES, IMPORT_MOVES, LIST_MOVES, HashEntry, HashImport, HashList
@@ -44,6 +45,7 @@ from platemark.store.columns import time as _time
 from platemark.store.columns import whole as _whole
 from platemark.store.registry_tables import registry_entries
 from platemark.store.release_tables import deliveries, renditions
+from platemark.store.report_tables import detector_reports
 from platemark.store.watermark_tables import watermarks
 
 projects = Table(
@@ -190,6 +192,7 @@ publications = Table(
     *_time("created_at changed_at"),
     *_text("disclosure"),
     *_text("label_text alt_text", null=True),
+    Column("burn_label", Boolean, nullable=False),
     *_json("wanted targets"),
     *_whole("attempts"),
     *_json("error", null=True),
@@ -219,7 +222,7 @@ verdicts = Table(
     *_whole("severity"),
     *_text("role audience model", null=True),
     *_json("secondary_codes signals rule_ids"),
-    *_json("shadow", null=True),
+    *_json("inspection shadow", null=True),
     *_time("created_at"),
     Index(None, "generation"),
     Index(None, "image"),
@@ -493,6 +496,7 @@ KINDS: dict[type[Noun], Kind] = {
     ReviewerChoice: Kind("choice of a reviewer", reviewer_choices),
     Policy: Kind("policy", policies, "state", POLICY_MOVES),
     Inspection: Kind("inspection", inspections),
+    DetectorReport: Kind("detector report", detector_reports),
     Usage: Kind("usage line", usages),
     Hold: Kind("hold", holds),
     Takedown: Kind("takedown notice", takedowns, "state", TAKEDOWN_MOVES),

@@ -49,6 +49,9 @@ ImageId = Annotated[
 InspectionId = Annotated[
     str, AfterValidator(_existing("ins", "inspection")), Path(examples=["ins_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
 ]
+DetectorReportId = Annotated[
+    str, AfterValidator(_existing("rpt", "report")), Path(examples=["rpt_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])
+]
 KeyId = Annotated[str, AfterValidator(_existing("key", "key")), Path(examples=["key_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])]
 PolicyId = Annotated[
     str, AfterValidator(_existing("pol", "policy")), Path(examples=["pol_0190c2a5b7e07d3f8a51c3f2e4b6d8a0"])

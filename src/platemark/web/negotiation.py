@@ -14,7 +14,7 @@ LONGEST_WAIT_SECONDS = 600
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _WAIT = re.compile(r'wait\s*=\s*"?(\d{1,6})"?')
 _QUALITY = re.compile(r"q\s*=\s*([01](?:\.\d{0,3})?)")
-_JSON = "application/json"
+_JSON, _HTML = "application/json", "text/html"
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -64,6 +64,12 @@ def image_formats(request: Request) -> tuple[str, ...] | None:
         raise NotAcceptable(f"Accept allows none of {_JSON}, {', '.join(MEDIA_TYPES.values())}. Ask for one of them.")
     ranked = sorted((offer for offer in images if offer[0] > 0), key=lambda offer: -offer[0])
     return tuple(FORMATS[media_type] for _, media_type in ranked)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether `Accept` prefers a page for people to JSON; what takes anything gets JSON."""
+    ranges = _ranges(request.headers.getlist("accept"))
+    return _quality(ranges, _HTML) > _quality(ranges, _JSON)
 
 
 def _ranges(values: Iterable[str]) -> dict[str, float]:

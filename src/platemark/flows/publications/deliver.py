@@ -146,6 +146,7 @@ def document(publication: Publication, renditions: Iterable[Rendition]) -> JsonO
         "published_at": publication.published_at.isoformat() if publication.published_at else None,
         "ai_disclosure": publication.disclosure,
         "label_text": publication.label_text,
+        "burn_label": publication.burn_label,
         "alt_text": publication.alt_text,
         "verify_path": f"/verify/{publication.id}",
         "files": [

@@ -38,6 +38,7 @@ COLUMNS = (
     "registry.entry",
     "label.disclosure",
     "label.text",
+    "label.burned",
     "eu_ai_act_article_50.machine_readable",
     "eu_ai_act_article_50.disclosed",
     "california_sb_942.provider",
@@ -120,7 +121,11 @@ async def _line(
         "metadata": {"source_type": written},
         "watermark": {"state": one.watermark, "verifies": number is not None if one.watermark == "on" else None},
         "registry": {"entry": registered},
-        "label": {"disclosure": publication.disclosure, "text": publication.label_text},
+        "label": {
+            "disclosure": publication.disclosure,
+            "text": publication.label_text,
+            "burned": publication.burn_label,
+        },
         "eu_ai_act_article_50": {
             "machine_readable": readable,
             "disclosed": publication.disclosure != "none",
@@ -131,7 +136,8 @@ async def _line(
             "created_at": image.created_at.isoformat(),
             "unique_id": image.id,
             "latent_disclosure": verifies and number is not None,
-            "manifest_disclosure": publication.disclosure != "none",
+            # In the picture, so that it goes wherever the picture goes; a text beside it does not.
+            "manifest_disclosure": publication.burn_label,
         },
     }
 

@@ -1,8 +1,9 @@
-"""Make: the files of a release. Stored pixels → size and format → watermark → credential → read back → kept."""
+"""Make: the files of a release. Stored pixels → size, label and format → watermark → credential → read back → kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import anyio
 
@@ -16,6 +17,7 @@ from platemark.flows.keeping.delete import keep
 from platemark.flows.seal import seal_release
 from platemark.flows.unchecked import digest_of
 from platemark.flows.watermark import Marked, mark_release
+from platemark.imaging.label import labelled
 from platemark.imaging.rendition import rendered
 from platemark.telemetry import span
 
@@ -75,7 +77,7 @@ async def make(platform: Platform, image: Image, publication: Publication) -> tu
 async def _one(
     platform: Platform, image: Image, publication: Publication, stored: bytes, name: str, wanted: Wanted
 ) -> Made:
-    pixels = await _pixels(platform, image, stored, wanted)
+    pixels = await _pixels(platform, image, publication, stored, wanted)
     marked = await mark_release(platform, image, publication, pixels.data, pixels.media_type)
     sealed = await seal_release(
         platform,
@@ -110,15 +112,21 @@ async def _one(
     return made
 
 
-async def _pixels(platform: Platform, image: Image, stored: bytes, wanted: Wanted) -> _Pixels:
-    """The stored file as it is, unless another size or format is wanted: it is a picture that was checked already."""
+async def _pixels(platform: Platform, image: Image, publication: Publication, stored: bytes, wanted: Wanted) -> _Pixels:
+    """The stored file as it is, unless another size or format or a label is wanted: it was checked already."""
     output_format = wanted.format or FORMATS[image.media_type]
-    smaller = wanted.width is not None and wanted.width < image.width
-    changes = (("resized",) if smaller else ()) + (("transcoded",) if output_format in _other(image) else ())
+    label = publication.label_text if publication.burn_label else None
+    done = {
+        "resized": wanted.width is not None and wanted.width < image.width,
+        "addedText": label is not None,
+        "transcoded": output_format in _other(image),
+    }
+    changes = tuple(name for name, is_so in done.items() if is_so)
     if not changes:
         return _Pixels(stored, image.media_type, image.width, image.height)
     bounds = platform.limits.picture
-    normal = await anyio.to_thread.run_sync(lambda: rendered(stored, wanted.width, output_format, **bounds))
+    finish = partial(labelled, text=label, font=platform.limits.labelling.font) if label else None
+    normal = await anyio.to_thread.run_sync(lambda: rendered(stored, wanted.width, output_format, finish, **bounds))
     return _Pixels(normal.data, normal.media_type, normal.width, normal.height, changes)
 
 

@@ -54,6 +54,9 @@ class Release(StrictModel):
         Field(strict=False, max_length=MAX_RENDITIONS, description="Sizes and formats besides the picture itself."),
     ] = ()
     alt_text: Annotated[CleanText, Field(min_length=1, max_length=2_000)] | None = None
+    burn_label: Annotated[
+        bool | None, Field(description="Draw the label into the pixels; as configured for the audience when absent.")
+    ] = None
 
 
 @router.post(
@@ -96,6 +99,7 @@ async def publish(call: Writer, id: ImageId) -> Response:
         targets=release.targets,
         renditions=release.renditions,
         alt_text=release.alt_text,
+        burn_label=release.burn_label,
     )
     status = 202 if made.state == "held" else 200
     return answers.json(await _resource(call, made), status, {"Location": call.url(f"/v1/publications/{made.id}")})

@@ -111,6 +111,7 @@ def _said(request: Request, found: Statement) -> StatementResource:
         published_at=publication.published_at or publication.changed_at,
         ai_disclosure=publication.disclosure,
         label_text=publication.label_text,
+        burn_label=publication.burn_label,
         alt_text=publication.alt_text,
         credential_state=full.credential_state if full else found.image.credential_state,
         credential_signer=full.credential_signer if full else found.image.credential_signer,
