@@ -1,6 +1,6 @@
 """What the watermark survives, costs and mistakes: drawn pictures, and a corpus where PLATEMARK_CORPUS names one.
 
-    python bench/watermark.py [--pictures 50] [--unmarked 500]
+    python bench/watermark.py [--pictures 50] [--after 0] [--unmarked 500] [--decibels 40]
 
 Times are processor seconds of one thread; set OMP_NUM_THREADS=1.
 """
@@ -11,6 +11,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +61,8 @@ def recoded(format: str, quality: int, factor: float = 1.0) -> Change:
 
 
 def noisy(picture: Image.Image) -> Image.Image:
-    added = np.random.default_rng(7).normal(0, 8, (picture.height, picture.width, 3))
-    return Image.fromarray(np.clip(np.rint(np.asarray(picture) + added), 0, 255).astype(np.uint8))
+    grain = np.random.default_rng(7).normal(0, 8, (picture.height, picture.width, 3))
+    return Image.fromarray(np.clip(np.rint(np.asarray(picture) + grain), 0, 255).astype(np.uint8))
 
 
 def captioned(picture: Image.Image) -> Image.Image:
@@ -126,14 +127,10 @@ def corpus(*folders: str, least: int) -> Iterator[Image.Image]:
             yield picture.convert("RGBA").convert("RGB") if picture.mode == "P" else picture.convert("RGB")
 
 
-def first(pictures: Iterator[Image.Image], count: int) -> Iterator[Image.Image]:
-    return (picture for picture, _ in zip(pictures, range(count), strict=False))
-
-
 def squares(picture: Image.Image) -> Levels:
-    """The brightness in blocks of 16 × 16 pixels, one a row; what is left over at the right and below is not in them."""
+    """The brightness in blocks of 16 × 16 pixels, one a row, without what is left over."""
     levels = np.asarray(picture.convert("L"), dtype=np.float32)
-    down, across = (side // 16 for side in levels.shape)
+    down, across = levels.shape[0] // 16, levels.shape[1] // 16
     parts = levels[: down * 16, : across * 16].reshape(down, 16, across, 16)
     return parts.swapaxes(1, 2).reshape(-1, 256)
 
@@ -145,19 +142,20 @@ def shown(before: Image.Image, after: Image.Image) -> tuple[float, float]:
     of a block, divided by one level more than its own deviation.
     """
     levels = squares(before)
-    strayed = np.sqrt(np.mean((squares(after) - levels) ** 2, axis=1))
-    busy = levels.std(axis=1)
+    strayed = (squares(after) - levels).astype(np.float64)
+    spread = np.sqrt(np.mean(strayed**2, axis=1, dtype=np.float64))
+    busy = levels.std(axis=1, dtype=np.float64)
     smoothest = np.argsort(busy, kind="stable")[: max(1, len(busy) // 10)]
-    return float(np.sqrt(np.mean(strayed[smoothest] ** 2))), float(np.percentile(strayed / (busy + 1), 95))
+    return float(np.sqrt(np.mean(strayed[smoothest] ** 2))), float(np.percentile(spread / (busy + 1), 95))
 
 
-def mark(pictures: Iterator[Image.Image]) -> tuple[list[Made], int]:
+def mark(pictures: Iterator[Image.Image], decibels: float) -> tuple[list[Made], int]:
     """The marked pictures, and how many could not carry a mark."""
     made, refused, rng = list[Made](), 0, np.random.default_rng(1)
     for picture in pictures:
         data, number = file(picture, "PNG"), int(rng.integers(1 << 40))
         try:
-            marked, reached = MARKS.write(data, "image/png", number)
+            marked, reached = MARKS.write(data, "image/png", number, decibels=decibels)
         except SealFailed:
             refused += 1
             continue
@@ -165,8 +163,8 @@ def mark(pictures: Iterator[Image.Image]) -> tuple[list[Made], int]:
     return made, refused
 
 
-def survival(title: str, pictures: Iterator[Image.Image]) -> None:
-    made, refused = mark(pictures)
+def survival(title: str, pictures: Iterator[Image.Image], decibels: float) -> None:
+    made, refused = mark(pictures, decibels)
     table = Table("copy", "numbers read", "strength, mean", "least", title=title)
     for name, change in COPIES.items():
         marks = [(MARKS.look(surface_of(change(one.picture))), one.number) for one in made]
@@ -210,7 +208,7 @@ def cost() -> None:
 
 def mistakes(count: int) -> None:
     """Pictures without a mark: how near they come to one, of ours and of others."""
-    found = first(corpus("real", "ai", "real_nonphoto", least=128), count)
+    found = islice(corpus("real", "ai", "real_nonphoto", least=128), count)
     pictures = [*found]
     pictures += [drawn(seed, 300, 0.3 + seed % 7 / 10) for seed in range(count - len(pictures))]
     marks = [MARKS.look(surface_of(picture)) for picture in pictures]
@@ -234,14 +232,20 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=50, help="of each kind that are marked")
+    parser.add_argument("--after", type=int, default=0, help="how many of the corpus to leave out first")
+    parser.add_argument("--decibels", type=float, default=40.0)
     parser.add_argument("--unmarked", type=int, default=500)
     said = parser.parse_args()
-    survival("Corpus, sides of 512 and more", first(corpus("real", "ai", least=512), said.pictures))
-    few = min(said.pictures, 20)
-    survival("Drawn, 768 × 768", (drawn(n, 768, 0.4 + n % 6 / 10) for n in range(few)))
-    survival("Small, 256 × 256", (drawn(n, 256, 0.4 + n % 6 / 10) for n in range(few)))
-    survival("Flat shapes, 512 × 512", (flat(n, 512) for n in range(few)))
-    survival("Flat shapes, 256 × 256", (flat(n, 256) for n in range(few)))
+    few, end = range(min(said.pictures, 20)), said.after + said.pictures
+    for title, pictures in (
+        ("Corpus, sides of 512 and more", islice(corpus("real", "ai", least=512), said.after, end)),
+        ("Drawn, 768 × 768", (drawn(n, 768, 0.4 + n % 6 / 10) for n in few)),
+        ("Soft, 512 × 512", (drawn(n, 512, 1 + n % 6 / 10) for n in few)),
+        ("Small, 256 × 256", (drawn(n, 256, 0.4 + n % 6 / 10) for n in few)),
+        ("Flat shapes, 512 × 512", (flat(n, 512) for n in few)),
+        ("Flat shapes, 256 × 256", (flat(n, 256) for n in few)),
+    ):
+        survival(title, pictures, said.decibels)
     cost()
     mistakes(said.unmarked)
 

@@ -39,6 +39,13 @@ def noise(side: int = 256, seed: int = 1) -> Image.Image:
     return Image.fromarray((255 * (total - total.min()) / np.ptp(total)).astype(np.uint8))
 
 
+def weave(side: int = 512) -> Image.Image:
+    """Cells of weak contrast, as wide as the waves of a watermark: it gets as strong as is asked for."""
+    cells = round(side * 3 / 16)
+    levels = np.random.default_rng(1).integers(90, 166, (cells, cells, 3), dtype=np.uint8)
+    return Image.fromarray(levels).resize((side, side), Image.Resampling.BICUBIC)
+
+
 def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     """The picture as a file."""
     out = io.BytesIO()

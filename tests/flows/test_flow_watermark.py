@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL.Image import fromarray
 
-from pictures import BOUNDS, encoded, noise
+from pictures import BOUNDS, encoded, noise, weave
 from platemark.core.errors import Conflict
 from platemark.core.generation import Generation
 from platemark.core.image import Image, Publication
@@ -33,7 +33,8 @@ async def numbers(bench: Bench) -> list[WatermarkNumber]:
 
 
 async def made(bench: Bench, **fields: Any) -> tuple[Generation, Image, bytes]:
-    generation = await bench.make(width=512, height=512, **fields)
+    # Of some seeds the colour is nearly white, and then a picture is too flat to be compared.
+    generation = await bench.make(width=512, height=512, **{"seed": 7, **fields})
     (image,) = await bench.images(generation)
     return generation, image, await bench.platform.blobs.get(f"{image.project}/{image.sha256}")
 
@@ -109,7 +110,7 @@ async def test_all_files_of_a_release_carry_one_number_also_when_made_again(benc
 
 async def test_an_audience_can_have_fainter_marks(bench: Bench) -> None:
     await made(bench)
-    data = encoded(noise(512))
+    data = encoded(weave())
     bench.change(limits=replace(bench.platform.limits, watermark_decibels={"newsroom": 46.0}))
     platform, image, publication, *file = await asking(bench, data)
     strayed = list[float]()
@@ -119,7 +120,7 @@ async def test_an_audience_can_have_fainter_marks(bench: Bench) -> None:
         )
         levels = (np.asarray(open_picture(each, **BOUNDS), np.float64) for each in (data, marked.data))
         strayed.append(float(np.mean((next(levels) - next(levels)) ** 2)))
-    assert strayed[1] > 1.2 * strayed[0] > 0  # least of 40 keys: 1.32
+    assert strayed[1] > 3 * strayed[0] > 0  # 6 dB are a factor of 4; the least of 40 keys was 3.97
 
 
 async def test_a_marked_output_keeps_its_number_when_it_is_released(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """Pictures as a watermark needs them: their brightness on one small square, and a change of it at full size."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,10 +16,14 @@ Levels = NDArray[np.float32]
 Rows = Callable[[int, int], Levels]
 
 SIDE = 512
-_BLOCK = 16
-# Levels of spread within a block below which everything counts as equally flat.
-_FLAT = 3.0
-_LEAST, _MOST = 0.4, 1.6
+_BLOCK = 8
+# Levels of change from pixel to pixel below which everything counts as equally smooth.
+_SMOOTH = 0.75
+# What an edge hides, as a share of what texture hides that changes as much in every direction.
+_EDGE = 0.2
+# Of (texture + smooth): above 1, so that the change falls faster than what hides it.
+_EXPONENT = 1.5
+_LEAST, _MOST = 0.05, 3.0
 # Rows that are changed at a time, so that memory does not grow with the picture.
 _STRIP = 256
 
@@ -48,19 +53,40 @@ def surface_of(picture: Image.Image) -> Surface:
     return Surface(picture, _small(on_white(picture).convert("L")), shows)
 
 
+def worn(brightness: Levels, width: int, height: int) -> Levels:
+    """The square as it is after a copy of half the size as JPEG 50; of 256 pixels where the picture has over 512."""
+    half = min(1.0, SIDE / min(width, height)) / 2
+    size = max(1, round(width * half)), max(1, round(height * half))
+    copy = Image.fromarray(np.rint(brightness).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    copy.save(file, "JPEG", quality=50)
+    return _small(Image.open(file))
+
+
 def _small(channel: Image.Image) -> Levels:
     small = channel.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(small, dtype=np.float32)
 
 
 def texture(brightness: Levels) -> tuple[Levels, Levels]:
-    """How much of a change each 16 × 16 block hides: weights around 1, as 32 × 32 and stretched to 512 × 512."""
-    parts = brightness.astype(np.float64).reshape(SIDE // _BLOCK, _BLOCK, SIDE // _BLOCK, _BLOCK)
-    means = parts.mean(axis=(1, 3), keepdims=True)
-    spread: NDArray[np.float64] = np.sqrt(np.square(parts - means).mean(axis=(1, 3)))
-    busy = np.sqrt(spread + _FLAT)
-    weights = np.clip(busy / np.sqrt(np.mean(busy**2)), _LEAST, _MOST).astype(np.float32)
+    """How much of a change each 8 × 8 block hides: weights of mean 1, as 64 × 64 and stretched to 512 × 512.
+
+    By the eigenvalues of each block's structure tensor (Förstner and Gülch, 1987): the lesser says how much the
+    brightness changes whatever way one looks, which hides a grain; the greater is large beside a bare edge too.
+    """
+    down, across = np.diff(brightness, axis=0, append=brightness[-1:]), np.diff(brightness, append=brightness[:, -1:])
+    half_sum = (_means(across**2) + _means(down**2)) / 2
+    half_gap = np.hypot((_means(across**2) - _means(down**2)) / 2, _means(across * down))
+    hides = np.sqrt(np.maximum(half_sum - half_gap, 0) + _EDGE * (half_sum + half_gap))
+    weights = (hides + _SMOOTH) ** _EXPONENT
+    for _ in range(3):
+        weights = np.clip(weights / weights.mean(), _LEAST, _MOST)
+    weights = (weights / weights.mean()).astype(np.float32)
     return weights, _stretched(weights, SIDE, (0, SIDE), SIDE)
+
+
+def _means(values: Levels) -> NDArray[np.float64]:
+    return values.reshape(SIDE // _BLOCK, _BLOCK, SIDE // _BLOCK, _BLOCK).mean(axis=(1, 3), dtype=np.float64)
 
 
 def _stretched(weights: Levels, width: int, rows: tuple[int, int], height: int) -> Levels:

@@ -14,7 +14,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from platemark.imaging.marking import SIDE, Levels, Rows, Surface, texture
+from platemark.imaging.marking import SIDE, Levels, Rows, Surface, texture, worn
 from platemark.provenance.watermark_code import CODE_BITS, Soft
 
 METHOD = "iss-dct-1"
@@ -27,6 +27,11 @@ _CLIP = 3.0
 _FLOOR = 4.0
 _FIRST_PUSH, _FIRST_PASSES, _PASSES = 0.1, 2, 4
 _LEAST_PUSH, _MOST_PUSH = 0.06, 0.4
+# The power of its own strength by which each frequency is changed. The lower changes strong frequencies less, which an
+# eye finds first; at 1 the mark lies lower, where scaling and strong compression leave more of it.
+_FAINT, _STURDY = 0.3, 1.0
+# How well a number has to be read of a worn copy, as a cosine, so that the fainter of the two is enough.
+_SURVIVES = 0.85
 
 Index = NDArray[np.int64]
 
@@ -123,7 +128,7 @@ def _strength(band: Levels) -> Levels:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to add to a picture: 151 × 151 coefficients, weighted by 32 × 32 blocks."""
+    """What to add to a picture: 151 × 151 coefficients, weighted by 64 × 64 blocks."""
 
     spectrum: Levels = field(repr=False)
     weights: Levels = field(repr=False)
@@ -137,26 +142,64 @@ class Change:
 def push(surface: Surface, pattern: Pattern, code: Soft, mean_square: float) -> Change:
     """The change by which `code` (124 of -1 or 1) is read, as strong as a mean squared error in levels allows.
 
-    The push has a least value below which nothing would be read: busy pictures get a greater error than was asked for.
+    The push has a least value below which nothing would be read: busy pictures get a greater error than was asked for;
+    and a greatest, which plain ones reach before the error: they get less. Where that does not last through half the
+    size and JPEG 50, the change follows the picture's own frequencies.
     """
     weights, stretched = texture(surface.brightness)
-    strength = _strength(transform(surface.brightness)[_ROW, _COLUMN])
-
     seen = stretched if surface.shows is None else stretched * surface.shows
+    writing = _Writing(surface, pattern, code, stretched, seen)
+    strength = _strength(transform(surface.brightness)[_ROW, _COLUMN])
+    shares = _shares(strength, _FAINT)
+    amount = writing.allowed(shares, mean_square)
+    spectrum = writing.towards(shares, amount, _PASSES)
+    if amount == _MOST_PUSH and writing.worn(spectrum) < _SURVIVES:
+        shares = _shares(strength, _STURDY)
+        spectrum = writing.towards(shares, writing.allowed(shares, mean_square), _PASSES)
+    return Change(spectrum, weights)
 
-    def towards(amount: float, passes: int) -> Levels:
+
+def _shares(strength: Levels, power: float) -> Levels:
+    """What a push of 1 adds to each of the band's coefficients, so that their levelled mean grows by 1."""
+    shares = strength**power
+    return (shares / np.mean(shares / strength)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """One picture, what is written into it, the stretched weights, and what of them is not transparent."""
+
+    surface: Surface
+    pattern: Pattern
+    code: Soft
+    weights: Levels
+    seen: Levels
+
+    def towards(self, shares: Levels, amount: float, passes: int) -> Levels:
         """What adds up when the rest is pushed again and again: weights, alpha and clipping take from each push."""
-        spectrum, now = np.zeros((_HIGHEST + 1, _HIGHEST + 1), dtype=np.float32), surface.brightness
+        spectrum, now = np.zeros((_HIGHEST + 1, _HIGHEST + 1), dtype=np.float32), self.surface.brightness
         for _ in range(passes):
-            missing = amount * code - pattern.gather(levelled(transform(now)))
-            spectrum[_ROW, _COLUMN] += pattern.spread(missing) * strength
-            delta = _product(_SQUARE.T, spectrum, _SQUARE) * seen
-            now = np.clip(surface.brightness + delta, 0, 255).astype(np.float32)
+            missing = amount * self.code - self.pattern.gather(levelled(transform(now)))
+            spectrum[_ROW, _COLUMN] += self.pattern.spread(missing) * shares
+            now = self.changed(spectrum)
         return spectrum
 
-    tried = _product(_SQUARE.T, towards(_FIRST_PUSH, _FIRST_PASSES), _SQUARE) * stretched
-    # The error grows with push² + 1 ÷ group: the second part is what takes the picture's own correlation away.
-    own = 1 / GROUP
-    unit = float(np.mean(tried**2)) / (_FIRST_PUSH**2 + own)
-    allowed = np.sqrt(max(0.0, mean_square / max(unit, 1e-9) - own))
-    return Change(towards(float(np.clip(allowed, _LEAST_PUSH, _MOST_PUSH)), _PASSES), weights)
+    def changed(self, spectrum: Levels) -> Levels:
+        """The brightness with the change in it."""
+        delta = _product(_SQUARE.T, spectrum, _SQUARE) * self.seen
+        return np.clip(self.surface.brightness + delta, 0, 255).astype(np.float32)
+
+    def allowed(self, shares: Levels, mean_square: float) -> float:
+        """The push that makes the error, between the least and the greatest."""
+        tried = _product(_SQUARE.T, self.towards(shares, _FIRST_PUSH, _FIRST_PASSES), _SQUARE) * self.weights
+        # The error grows with push² + 1 ÷ group: the second part is what takes the picture's own correlation away.
+        own = 1 / GROUP
+        unit = float(np.mean(tried**2)) / (_FIRST_PUSH**2 + own)
+        push = np.sqrt(max(0.0, mean_square / max(unit, 1e-9) - own))
+        return float(np.clip(push, _LEAST_PUSH, _MOST_PUSH))
+
+    def worn(self, spectrum: Levels) -> float:
+        """The cosine between the code and what is read of a copy of half the size as JPEG 50."""
+        soft = self.pattern.gather(levelled(transform(worn(self.changed(spectrum), *self.surface.picture.size))))
+        length = float(np.sqrt(np.mean(soft**2)))
+        return float(np.mean(self.code * soft)) / length if length > 0 else 0.0
