@@ -13,6 +13,7 @@ from platemark.core.image import Fingerprint
 from platemark.core.image import Image as Picture
 from platemark.core.inspection import Match
 from platemark.core.registry import RegistryEntry
+from platemark.flows.cropped import cropped
 from platemark.flows.keeping.delete import drop
 from platemark.flows.known import Known
 from platemark.flows.registry import enter, entry_of, fingerprint_of, matches, register, registry_finding
@@ -112,10 +113,31 @@ async def test_a_part_is_known_by_the_middle_that_it_shows_and_goes_back_to_its_
     assert await search(bench, encoded(part)) == []
 
 
+async def test_a_part_that_was_mirrored_is_known_and_goes_back_as_it_was(bench: Bench) -> None:
+    image = await made(bench, MADE)
+    await made(bench, noise(480, 7))
+    part = ImageOps.mirror(part_of(MADE))
+    for data in (encoded(part), encoded(part.resize((310, 310)), "JPEG", quality=70)):
+        (found,) = await search(bench, data, image.project)
+        assert (found.image, found.how, found.exact, found.turned) == (image.id, "crop", False, True)
+        # The place is that in the stored picture, not in its mirror.
+        assert found.box == pytest.approx(BOX, abs=0.003)
+        assert found.distance <= 31
+    assert registry_finding([found]).detail["turned"] is True
+    back = pixels(await register(bench.platform, encoded(part), found)).astype(float)
+    assert np.abs(back[60:400, 60:400] - np.asarray(MADE, dtype=float)[60:400, 60:400]).mean() < 6
+    (straight,) = await search(bench, encoded(part_of(MADE)), image.project)
+    assert (straight.turned, registry_finding([straight]).detail["turned"]) == (False, False)
+    assert await cropped(bench.platform, None, encoded(part), [False]) == []
+    for seed in range(30, 34):
+        assert await search(bench, encoded(noise(320, seed), "JPEG")) == []
+
+
 async def test_p9_a_project_is_told_of_its_own_images_only_and_the_operator_of_all(bench: Bench) -> None:
     stranger = await bench.stranger()
     image = await made(bench, MADE, stranger.project)
-    for data in (encoded(MADE), encoded(MADE, "JPEG", quality=70), encoded(part_of(MADE))):
+    mirror = ImageOps.mirror(part_of(MADE))
+    for data in (encoded(MADE), encoded(MADE, "JPEG", quality=70), encoded(part_of(MADE)), encoded(mirror)):
         assert await search(bench, data, bench.caller.project) == []
         (found,) = await search(bench, data, None)
         assert (found.image, found.project) == (image.id, stranger.project)
@@ -184,13 +206,16 @@ async def test_a_platform_without_a_registry_of_its_own_reads_it_each_time(bench
     assert (await search(bench, encoded(MADE, "JPEG")))[0].image == image.id
 
 
-async def test_a_mark_reads_again_in_a_part_that_was_put_back(bench: Bench) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_mark_reads_again_in_a_part_that_was_put_back(bench: Bench, turned: bool) -> None:
     platform = bench.platform
     assert platform.watermark is not None
     marked = Image.fromarray(pixels(await platform.watermark.mark(encoded(noise(640, 9)), "image/png", 77)))
     await made(bench, marked)
-    part = encoded(marked.crop((64, 0, 640, 640)), "JPEG", quality=80)
+    cut = marked.crop((64, 0, 640, 640))
+    part = encoded(ImageOps.mirror(cut) if turned else cut, "JPEG", quality=80)
     (found,) = await search(bench, part)
+    assert found.turned == turned
     assert (await platform.watermark.read(part)).number is None
     back = await register(platform, part, found)
     assert (await platform.watermark.read(back)).number == 77

@@ -5,8 +5,17 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pictures import encoded, house, noise, pixels
-from platemark.imaging.align import align, likeness, put_back, reduced
-from platemark.imaging.parts import CUT, Box, Part, core_of, low_of
+from platemark.imaging.align import align, likeness, mirrored, put_back, reduced
+from platemark.imaging.parts import (
+    CUT,
+    Box,
+    Part,
+    core_of,
+    low_of,
+    mirrored_box,
+    mirrored_core,
+    mirrored_low,
+)
 
 WHOLE = noise(640, 3)
 CUTS = {
@@ -51,6 +60,21 @@ def test_a_part_is_found_and_laid_to_a_fraction_of_a_pixel(name: str, again: dic
     correlation, distance = likeness(part, WHOLE, found)
     assert correlation > 0.9
     assert distance <= 31
+
+
+def test_a_mirrored_part_is_a_part_of_the_mirrored_picture() -> None:
+    whole, (part, box) = core(WHOLE), cut(WHOLE, CUTS["as it came"])
+    other = core_of(mirrored(WHOLE))
+    assert other is not None
+    # Grey levels are rounded: signs of what is nearly nothing may differ.
+    assert (int(mirrored_core(whole), 16) ^ int(other, 16)).bit_count() <= 4
+    assert mirrored_core(mirrored_core(whole)) == whole
+    assert mirrored_low(low_of(whole)) == low_of(mirrored_core(whole))
+    seen = Part.of(mirrored(part))
+    assert min((mirrored_low(low) ^ low_of(whole)).bit_count() for low in seen.lows()) <= 14
+    (_, far), (place, bits) = seen.places([whole, mirrored_core(whole)])
+    assert bits <= 50 < far
+    assert np.abs(np.subtract(mirrored_box(place), box)).max() <= 0.0251
 
 
 def test_other_pictures_are_far_and_do_not_lie_anywhere() -> None:

@@ -56,6 +56,32 @@ def test_it_finds_what_comparing_one_by_one_finds(
     assert [parts[id] for id in got] == sorted(parts[id] for id in got)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**64 - 1)), min_size=1, max_size=40),
+    st.lists(st.integers(0, 2**64 - 1), min_size=4, max_size=4),
+    st.integers(0, 40),
+)
+def test_looks_that_are_near_to_each_other_find_what_each_of_them_does(
+    changed: list[tuple[int, int]], middles: list[int], most: int
+) -> None:
+    # A quarter of the bits, or an eighth, or none are changed: near, at the edge, and one and the same.
+    lows = [middles[which] ^ (bits & bits >> 7 & (bits >> 13 if which % 2 else -1)) for which, bits in changed]
+    known = rows(300) + [core_row(low ^ (1 << place)) for low in lows for place in (0, 17, 63)]
+    table = table_of(known)
+    best = {row.id: min((low ^ low_of(row.core or "")).bit_count() for low in lows) for row in known}
+    wanted = {id for id, bits in best.items() if bits <= most}
+    got = table.parts(lows, most, 10_000)
+    assert set(got) == wanted
+    assert [best[id] for id in got] == sorted(best[id] for id in got)
+
+
+def core_row(low: int) -> Row:
+    """A row whose lowest frequencies are these."""
+    core = bytes(byte for each in low.to_bytes(8, "little") for byte in (each, 0)) + bytes(16)
+    return Row(secrets.token_hex(16), "prj", True, None, core.hex())
+
+
 def rows(count: int) -> list[Row]:
     return [Row(secrets.token_hex(16), "prj", True, secrets.token_hex(32), secrets.token_hex(32)) for _ in range(count)]
 

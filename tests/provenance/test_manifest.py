@@ -21,7 +21,7 @@ from platemark.core.inspection import Finding
 from platemark.core.ports import Claim
 from platemark.provenance.certificates import Identity, development_identity
 from platemark.provenance.credential import NO_LIST, Credential
-from platemark.provenance.manifest import SETTINGS, describe, identity_of, names_identity, read_store
+from platemark.provenance.manifest import SETTINGS, describe, identity_of, names_identity, read_store, state_of
 from platemark.provenance.sources import IPTC
 from platemark.provenance.trust import TrustList
 
@@ -312,3 +312,25 @@ def test_identities_are_looked_into_without_asking_anybody() -> None:
     assert SETTINGS["core"] == {"decode_identity_assertions": False}
     assert SETTINGS["verify"]["remote_manifest_fetch"] is False
     assert read_store(encoded(house()), "image/png", None, identities=True) is None
+
+
+async def test_threads_that_read_at_once_are_told_each_by_its_own_anchors(world: World) -> None:
+    signers = {"known": world.known, "other": world.other}
+    files = {name: signed(by) for name, by in signers.items()}
+    broken = files["known"].replace(b"c2pa.created", b"c2pa.creatad")
+    found = dict[tuple[int, str, str | None, bool], str]()
+
+    def ask(turn: int) -> None:
+        for name, file in (*files.items(), ("broken", broken)):
+            for anchor in ("known", "other", None):
+                for identities in (False, True):
+                    anchors = root(signers[anchor]) if anchor else None
+                    store = read_store(file, "image/png", anchors, identities=identities)
+                    found[turn, name, anchor, identities] = state_of(store or {})
+
+    async with anyio.create_task_group() as tasks:
+        for turn in range(6):
+            tasks.start_soon(anyio.to_thread.run_sync, ask, turn)
+    assert len(found) == 6 * 18
+    for (_, name, anchor, _), state in found.items():
+        assert state == ("Invalid" if name == "broken" else "Trusted" if name == anchor else "Valid")

@@ -125,7 +125,7 @@ class Match(Part):
     """An image of ours that is the same file (`exact`), or nearly the same picture (PDQ distance, 0 to 256).
 
     `how`: the very file, the picture, the picture turned or mirrored, or a part of it. `box`: where that part lies in
-    the image, left, top, right and bottom as shares of its width and height.
+    the image, left, top, right and bottom as shares of its width and height; `turned`: it is mirrored there.
     """
 
     image: str
@@ -134,6 +134,7 @@ class Match(Part):
     distance: int
     how: Literal["file", "picture", "turned", "crop"] = "picture"
     box: tuple[float, float, float, float] | None = None
+    turned: bool = False
 
 
 def inspected(inspection: Inspection | None) -> Inspected | None:

@@ -122,7 +122,7 @@ def registry_finding(matches: Sequence[Match], project: str | None = None) -> Fi
     visible = project is None or best.project == project
     detail: JsonObject = {"pdq_distance": best.distance, "how": "file" if best.exact else best.how}
     if best.box is not None:
-        detail["box"] = [round(edge, 4) for edge in best.box]
+        detail |= {"box": [round(edge, 4) for edge in best.box], "turned": best.turned}
     named = best.image if visible else None
     return Finding(
         kind="registry",

@@ -44,6 +44,11 @@ def align(part: Image.Image, whole: Image.Image, guess: Box) -> Box | None:
     return left, top, right, bottom
 
 
+def mirrored(picture: Image.Image) -> Image.Image:
+    """Left and right exchanged."""
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
 def reduced(picture: Image.Image) -> Image.Image:
     """As much of a picture as is compared: grey levels, at most 1024 pixels a side."""
     return _grey(picture, _LARGEST)

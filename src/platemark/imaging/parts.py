@@ -22,6 +22,8 @@ _SIDE, _CELLS = 256, 64
 # Lowest frequencies a side; the lowest half of them bear twice the error in place.
 _WAVES, _LOW = 16, 8
 _COARSE, _FINE = 0.05, 0.025
+# The first, third, fifth … frequency across, in each byte.
+_ODD_CORE, _ODD_LOW = int("aa" * 32, 16), int("aa" * 8, 16)
 # As PDQ's own quality: a picture below has too little detail for a match to mean anything.
 LEAST_QUALITY = 50
 
@@ -43,6 +45,22 @@ def core_of(picture: Image.Image) -> str | None:
 def low_of(core: str) -> int:
     """The 8 × 8 lowest frequencies of such a hash, 64 bits, by which candidates are found."""
     return int.from_bytes(bytes.fromhex(core)[0 : 2 * _LOW : 2], "little")
+
+
+def mirrored_core(core: str) -> str:
+    """The hash of the mirror image's middle, from the hash alone: every other frequency across changes its sign."""
+    return f"{int(core, 16) ^ _ODD_CORE:064x}"
+
+
+def mirrored_low(low: int) -> int:
+    """The same for `low_of`."""
+    return low ^ _ODD_LOW
+
+
+def mirrored_box(box: Box) -> Box:
+    """Where a place of the mirror image lies in the picture."""
+    left, top, right, bottom = box
+    return 1 - right, top, 1 - left, bottom
 
 
 @dataclass(frozen=True, slots=True)

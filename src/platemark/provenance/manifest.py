@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, cast
 
 import c2pa
@@ -45,15 +47,23 @@ def read_store(data: bytes, media_type: str, anchors: str | None, *, identities:
     `anchors`: PEM of whom to trust. `identities`: look into CAWG identities, too, without asking anybody for them;
     what is wrong with one is in `state_of`, then.
     """
+    reader = c2pa.Reader.try_create(media_type, io.BytesIO(data), context=_context(anchors, identities, os.getpid()))
+    if reader is None:
+        return None
+    with reader:
+        return json.loads(reader.json())
+
+
+@lru_cache(maxsize=16)
+def _context(anchors: str | None, identities: bool, process: int) -> c2pa.Context:
+    """Kept for all threads: nothing changes it, and c2pa shares its own in the same way. A fork needs another one.
+
+    Reading the public lists into one takes half a millisecond. Those that are dropped are freed by their last reader.
+    """
     settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
     if identities:
         settings |= {"core": {"decode_identity_assertions": True, "allowed_network_hosts": []}}
-    with c2pa.Context.from_json(json.dumps(settings)) as context:
-        reader = c2pa.Reader.try_create(media_type, io.BytesIO(data), context=context)
-        if reader is None:
-            return None
-        with reader:
-            return json.loads(reader.json())
+    return c2pa.Context.from_json(json.dumps(settings))
 
 
 def state_of(store: JsonObject) -> str:
