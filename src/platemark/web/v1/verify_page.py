@@ -17,6 +17,7 @@ from platemark.core.resource import LookupResource, StatementResource, VerifiedF
 from platemark.flows.publications.lookup import Found, Statement, lookup, statement
 from platemark.web import answers, uploads
 from platemark.web.addresses import base_url
+from platemark.web.negotiation import wants_page
 from platemark.web.ratelimit import RateLimits
 from platemark.web.requests import exchange_of
 
@@ -50,7 +51,7 @@ async def get(request: Request, id: str) -> Response:
         raise NotFound("There is no published picture with this id.")
     found = await statement(request.app.state.platform, id)
     said = _said(request, found)
-    if "text/html" in request.headers.get("accept", ""):
+    if wants_page(request):
         return _page(request, said)
     return answers.json(said, headers={"Vary": "Accept"})
 
