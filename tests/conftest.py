@@ -1,6 +1,7 @@
 """What every test shares: the event loop, the watch for blocking calls, and an environment without our settings."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("PLATEMARK_") and name not in GIVEN]:
         del os.environ[name]
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
