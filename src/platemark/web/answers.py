@@ -4,6 +4,7 @@ import base64
 import math
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 import anyio
 from pydantic import BaseModel
@@ -13,12 +14,13 @@ from starlette.responses import Response
 from platemark.core.errors import Gone, NotAllowed, NotFound
 from platemark.core.generation import Generation
 from platemark.core.image import EXTENSIONS
-from platemark.core.resource import GenerationResource, ImageResource
+from platemark.core.resource import GenerationResource, ImageResource, ListResource
 from platemark.flows import content, look, present
 from platemark.flows.content import Content
 from platemark.web import problems
 from platemark.web.auth import Call
 
+R = TypeVar("R")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 # Nothing inside an image may run or load anything when a browser opens it as a page.
 _LOCKED = "default-src 'none'; sandbox"
@@ -32,6 +34,23 @@ def json(resource: BaseModel, status: int = 200, headers: Mapping[str, str] | No
     return Response(
         resource.model_dump_json(), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
     )
+
+
+def listing(kind: type[ListResource[R]], data: tuple[R, ...], next_cursor: str | None = None) -> Response:
+    """A page of a list as JSON; the last one, or all there is, without a cursor."""
+    return json(kind(data=data, next_cursor=next_cursor, has_more=next_cursor is not None))
+
+
+def page(body: str, policy: str) -> Response:
+    """A page for people where others get JSON. `policy`: its Content-Security-Policy."""
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(body, headers=headers, media_type="text/html")
 
 
 async def shown(call: Call, generation: Generation) -> GenerationResource:

@@ -45,7 +45,7 @@ class Wanted(BaseModel):
 async def queues(call: Reviewer) -> Response:
     """By reason code, desk and level: how many wait, how many are held, the oldest age, how many are late."""
     data = tuple(QueueResource(**row) for row in await review_stats.queues(call.platform, call.principal))
-    return answers.json(ListResource[QueueResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[QueueResource], data)
 
 
 @router.get(
@@ -58,7 +58,7 @@ async def agreement(call: Reviewer, wanted: Annotated[Since, Query()]) -> Respon
     """In percent and as Cohen's kappa, by reason code; first `all` of them together."""
     found = await review_stats.agreement(call.platform, call.principal, wanted.since)
     data = tuple(AgreementResource(**row) for row in found)
-    return answers.json(ListResource[AgreementResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[AgreementResource], data)
 
 
 @router.get(

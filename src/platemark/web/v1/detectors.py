@@ -19,13 +19,6 @@ from platemark.web.v1.filters import Filters
 
 router = APIRouter(tags=["reports"])
 _HTML = "text/html"
-_PAGE = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Vary": "Accept",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 @router.get(
@@ -41,11 +34,7 @@ async def listing(call: Reporter, filters: Annotated[Filters, Query()]) -> Respo
     """
     page = await kept_reports.listing(call.platform, call.principal, filters.query(call.principal.project))
     shown = tuple(map(resource, page.data))
-    return answers.json(
-        ListResource[DetectorReportResource](
-            data=shown, next_cursor=page.next_cursor, has_more=page.next_cursor is not None
-        )
-    )
+    return answers.listing(ListResource[DetectorReportResource], shown, page.next_cursor)
 
 
 @router.get(
@@ -65,5 +54,5 @@ async def get(call: Reporter, id: DetectorReportId) -> Response:
     found = await kept_reports.get(call.platform, call.principal, id)
     shown = compared(found.report, found.before)
     if wants_page(call.request):
-        return Response(own_page([shown]), headers=_PAGE, media_type=_HTML)
+        return answers.page(own_page([shown]), f"{POLICY}; frame-ancestors 'none'")
     return answers.json(shown, headers={"Vary": "Accept"})

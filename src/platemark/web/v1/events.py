@@ -26,4 +26,4 @@ async def listing(call: Reader, filters: Annotated[EventFilters, Query()]) -> Re
     more = len(found) > filters.limit
     page = [EventResource.model_validate(event.model_dump()) for event in found[: filters.limit]]
     cursor = str(page[-1].seq) if more else None
-    return answers.json(ListResource[EventResource](data=tuple(page), next_cursor=cursor, has_more=more))
+    return answers.listing(ListResource[EventResource], tuple(page), cursor)

@@ -44,11 +44,7 @@ async def listing(call: Reader, filters: Annotated[GenerationFilters, Query()]) 
     )
     page = await look.generations(call.platform, call.principal, query)
     shown = tuple([await answers.shown(call, generation) for generation in page.data])
-    return answers.json(
-        ListResource[GenerationResource](
-            data=shown, next_cursor=page.next_cursor, has_more=page.next_cursor is not None
-        )
-    )
+    return answers.listing(ListResource[GenerationResource], shown, page.next_cursor)
 
 
 @router.get("/v1/generations/{id}", operation_id="get_generation", summary="Read a generation", responses=_FOUND)

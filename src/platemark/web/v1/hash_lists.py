@@ -86,7 +86,7 @@ def _import(found: HashImport, bad: list[BadRow] | None = None) -> HashImportRes
 async def listing(call: Moderator) -> Response:
     """All of the installation, the removed ones too. Needs `projects:manage` besides, as everything here."""
     data = tuple(map(_list, await hashlists.listing(call.platform, call.principal)))
-    return answers.json(ListResource[HashListResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[HashListResource], data)
 
 
 @router.post(
@@ -141,7 +141,7 @@ async def imports(call: Moderator, id: HashListId) -> Response:
     """Every file that was read into it, oldest first, with who proposed and confirmed it."""
     found = await hashlists.imports(call.platform, call.principal, id)
     data = tuple(_import(one) for one in found)
-    return answers.json(ListResource[HashImportResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[HashImportResource], data)
 
 
 @router.post(

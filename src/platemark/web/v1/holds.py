@@ -50,8 +50,7 @@ async def listing(call: Moderator, filters: Annotated[Filters, Query()]) -> Resp
     """Newest first, those that have ended too; without their notes."""
     page = await holds.listing(call.platform, call.principal, filters.query(call.principal.project))
     shown = tuple(_resource(call, hold) for hold in page.data)
-    more = page.next_cursor is not None
-    return answers.json(ListResource[HoldResource](data=shown, next_cursor=page.next_cursor, has_more=more))
+    return answers.listing(ListResource[HoldResource], shown, page.next_cursor)
 
 
 @router.post(

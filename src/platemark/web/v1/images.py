@@ -99,9 +99,7 @@ async def listing(call: Reader, filters: Annotated[ImageFilters, Query()]) -> Re
     )
     page = await look.images(call.platform, call.principal, query)
     shown = tuple([await present.image_resource(call.platform, image, url=call.url) for image in page.data])
-    return answers.json(
-        ListResource[ImageResource](data=shown, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
-    )
+    return answers.listing(ListResource[ImageResource], shown, page.next_cursor)
 
 
 @router.get("/v1/images/{id}", operation_id="get_image", summary="Read about an image", responses=_FOUND)

@@ -47,11 +47,7 @@ async def listing(call: Reader, filters: Annotated[InspectionFilters, Query()]) 
     )
     page = await look.inspections(call.platform, call.principal, query)
     shown = tuple(resource(inspection) for inspection in page.data)
-    return answers.json(
-        ListResource[InspectionResource](
-            data=shown, next_cursor=page.next_cursor, has_more=page.next_cursor is not None
-        )
-    )
+    return answers.listing(ListResource[InspectionResource], shown, page.next_cursor)
 
 
 @router.get(

@@ -58,7 +58,7 @@ def _resource(key: ApiKey, secret: str | None = None) -> KeyResource:
 async def listing(call: KeyKeeper) -> Response:
     """The project's keys, revoked ones too, without their secrets."""
     found = tuple(_resource(key) for key in await keys.listing(call.platform, call.principal))
-    return answers.json(ListResource[KeyResource](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[KeyResource], found)
 
 
 @router.post(

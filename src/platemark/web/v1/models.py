@@ -27,7 +27,7 @@ router = APIRouter(tags=["models"])
 async def models(call: Reader) -> Response:
     """Every model of every configured provider, what it can do, and the aliases that lead to it."""
     found = tuple(present.model_resources(call.platform))
-    return answers.json(ListResource[ModelResource](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[ModelResource], found)
 
 
 @router.get(
@@ -51,7 +51,7 @@ async def providers(call: Reader) -> Response:
         )
         for name, provider in sorted(configured.items())
     )
-    return answers.json(ListResource[ProviderResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[ProviderResource], data)
 
 
 @router.get(

@@ -66,7 +66,7 @@ async def listing(call: KeyKeeper, which: Annotated[WhichProject, Query()]) -> R
     """Everybody with a role in the project, the disabled ones too."""
     found = await people.listing(call.platform, call.principal, which.project)
     data = tuple(_resource(call.principal, person) for person in found)
-    return answers.json(ListResource[PersonResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[PersonResource], data)
 
 
 @router.post(

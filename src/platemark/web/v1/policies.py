@@ -83,7 +83,7 @@ def _resource(policy: Policy, *, whole: bool = True) -> PolicyResource:
 async def listing(call: PolicyKeeper) -> Response:
     """The project's, without their content; for a key with `projects:manage` the installation's, too."""
     found = tuple(_resource(one, whole=False) for one in await adopt.listing(call.platform, call.principal))
-    return answers.json(ListResource[PolicyResource](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[PolicyResource], found)
 
 
 @router.post(
@@ -203,4 +203,4 @@ async def explain(call: Explainer, id: JudgedId) -> Response:
     `id` is a verdict's, or an image's or generation's for all verdicts on it.
     """
     found = tuple(await replay.explain(call.platform, call.principal, id))
-    return answers.json(ListResource[Explanation](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[Explanation], found)

@@ -42,7 +42,7 @@ def _resource(project: Project) -> ProjectResource:
 async def listing(call: Reader) -> Response:
     """All of this server for a key with `projects:manage`, its own for any other."""
     found = tuple(_resource(project) for project in await projects.projects(call.platform, call.principal))
-    return answers.json(ListResource[ProjectResource](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[ProjectResource], found)
 
 
 @router.post(

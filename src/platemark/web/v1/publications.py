@@ -126,8 +126,7 @@ async def listing(call: Reader, filters: Annotated[PublicationFilters, Query()])
     )
     page = await flow.listing(call.platform, call.principal, query)
     shown = tuple([await _resource(call, each) for each in page.data])
-    more = page.next_cursor is not None
-    return answers.json(ListResource[PublicationResource](data=shown, next_cursor=page.next_cursor, has_more=more))
+    return answers.listing(ListResource[PublicationResource], shown, page.next_cursor)
 
 
 @router.get(
@@ -195,7 +194,7 @@ async def retry(call: Writer, id: PublicationId) -> Response:
 async def targets(call: Reader) -> Response:
     """Where releases may be delivered; the operator configures them."""
     found = tuple(TargetResource(name=one.name, kind=one.kind) for _, one in sorted(call.platform.targets.items()))
-    return answers.json(ListResource[TargetResource](data=found, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[TargetResource], found)
 
 
 async def _resource(call: Call, publication: Publication) -> PublicationResource:

@@ -139,9 +139,7 @@ async def listing(call: Reviewer, filters: Annotated[ReviewFilters, Query()]) ->
         query = filters.query(call.principal.project, **filters.chosen)
         page = await review.page(call.platform, call.principal, query)
     data = tuple(_resource(case) for case in page.data)
-    return answers.json(
-        ListResource[ReviewResource](data=data, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
-    )
+    return answers.listing(ListResource[ReviewResource], data, page.next_cursor)
 
 
 @router.post(
@@ -172,7 +170,7 @@ async def decide_all(call: Reviewer) -> Response:
     wish = Wish(**wanted.model_dump(exclude={"ids", "preview"}))
     items = await review_bulk.decide_all(call.platform, call.principal, wanted.ids, wish, preview=wanted.preview)
     data = tuple(ItemResource.model_validate(asdict(item)) for item in items)
-    return answers.json(ListResource[ItemResource](data=data, next_cursor=None, has_more=False))
+    return answers.listing(ListResource[ItemResource], data)
 
 
 @router.get(

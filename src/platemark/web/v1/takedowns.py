@@ -103,8 +103,7 @@ async def listing(call: Moderator, filters: Annotated[TakedownFilters, Query()])
     query = filters.query(call.principal.project, state=tuple(filters.state), kind=filters.kind)
     page = await flow.listing(call.platform, call.principal, query)
     shown = tuple(_plain(each) for each in page.data)
-    more = page.next_cursor is not None
-    return answers.json(ListResource[TakedownResource](data=shown, next_cursor=page.next_cursor, has_more=more))
+    return answers.listing(ListResource[TakedownResource], shown, page.next_cursor)
 
 
 @router.post(

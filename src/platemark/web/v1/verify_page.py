@@ -149,14 +149,7 @@ def _page(request: Request, said: StatementResource) -> Response:
         files="\n".join(_row(_named(one), _file(said, one)) for one in said.files),
         limits=html.escape(" ".join(said.limits)),
     )
-    headers = {
-        "Content-Security-Policy": _CSP.format(nonce=nonce),
-        "Cache-Control": "no-store",
-        "Vary": "Accept",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-    return Response(body, headers=headers, media_type="text/html")
+    return answers.page(body, _CSP.format(nonce=nonce))
 
 
 def _facts(said: StatementResource) -> dict[str, str]:
