@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from platemark.charts.svg import TICKS, axis, el, line, mark, percent, picture, said, short, text
+from platemark.charts.svg import TICKS, axis, el, line, mark, percent, picture, said, short, text, too_few
 from platemark.core.detector_report import ENOUGH
 
 _ROW, _LINE, _HEADING, _AXIS = 68, 16, 30, 26
@@ -41,7 +41,7 @@ class Rate:
     @property
     def warning(self) -> str:
         """What to say of a small number."""
-        return ", too few" if 0 < self.pictures < ENOUGH else ""
+        return too_few(self.pictures)
 
 
 def chart(id: str, title: str, sections: Sequence[tuple[str, Sequence[Rate]]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from platemark.charts.svg import axis, el, line, percent, picture, short, text
+from platemark.charts.svg import axis, el, line, percent, picture, short, text, too_few
 from platemark.core.detector_report import ENOUGH, Thresholds
 
 _HEAD, _ROW, _TALL, _AXIS = 44, 124, 64, 40
@@ -46,8 +46,7 @@ def _names(thresholds: Thresholds) -> list[str]:
 
 
 def _row(one: Spread, y: float, tallest: float, thresholds: Thresholds | None) -> str:
-    few = ", too few" if 0 < one.total < ENOUGH else ""
-    count = f"n = {one.total}{few}" if one.total else "none was looked at"
+    count = f"n = {one.total}{too_few(one.total)}" if one.total else "none was looked at"
     base = y + 34 + _TALL + 12
     levels = [] if thresholds is None else _levels(thresholds, base, "level")
     wanted = [] if one.recommended is None else _levels(one.recommended, base, "wanted")

@@ -8,6 +8,8 @@ import html
 import re
 from collections.abc import Iterable
 
+from platemark.core.detector_report import ENOUGH
+
 # Controls, and marks that turn the direction of what follows: a name must not write over its neighbours.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 32
@@ -43,6 +45,11 @@ def percent(share: float) -> str:
 def said(share: float) -> str:
     """A share as people read it; near its ends a tenth of a percent counts."""
     return f"{share * 100:.{0 if share in (0, 1) or 0.1 <= share <= 0.9 else 1}f}\u202f%"
+
+
+def too_few(pictures: int) -> str:
+    """What to say behind a small number; nothing behind another one, or behind none."""
+    return ", too few" if 0 < pictures < ENOUGH else ""
 
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start") -> str:

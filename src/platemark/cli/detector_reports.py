@@ -70,12 +70,11 @@ def writable(chart: Path | None) -> Path | None:
 
 
 def write_page(chart: Path, page: str) -> None:
-    """Write it whole or not at all, in place of what was there. Raises OSError."""
+    """Write it whole or not at all, in place of what was there. Raises as `WholeFile` does."""
     from platemark.cli import output
+    from platemark.client.files import save
 
-    partial = chart.with_name(f".{chart.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(chart)
+    save(chart, page.encode(), overwrite=True)
     output.note(f"the charts are in {chart}")
 
 

@@ -82,7 +82,7 @@ async def publish(
         update={
             "targets": tuple(dict.fromkeys(targets)),
             "wanted": tuple(_dump(one) for one in renditions),
-            "burn_label": planned.label_text is not None and labels.burns(platform, audience, burn_label),
+            "burn_label": labels.burns(platform, planned, burn_label),
         }
     )
     labels.check_room(platform, image, planned)

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-import numpy as np
 
 from platemark.core.errors import InvalidImage, Misconfigured, SealFailed
 from platemark.core.image import FORMATS
@@ -19,7 +18,7 @@ from platemark.core.ports import Mark
 from platemark.core.watermark import NOT_CARRIED
 from platemark.imaging.marking import Surface, changed, file_of, open_surface
 from platemark.net.secrets import key_file, resolve_secret
-from platemark.provenance.watermark_code import Soft, decode, encode, number_of, payload_of
+from platemark.provenance.watermark_code import Soft, decode, encode, likeness, number_of, payload_of
 from platemark.provenance.watermark_spread import Pattern, levelled, poses, push, transform
 from platemark.settings import Settings
 
@@ -141,8 +140,7 @@ def _key_of(reference: str, setting: str) -> bytes:
 def judge(soft: Soft) -> Mark:
     """What 124 soft values say. The strength is the cosine between them and the code that is nearest to them."""
     payload = decode(soft)
-    length = float(np.sqrt(np.mean(soft**2)))
-    strength = float(np.mean(encode(payload) * soft)) / length if length > 0 else 0.0
+    strength = likeness(encode(payload), soft)
     if strength < THRESHOLD:
         return Mark("absent", strength, THRESHOLD)
     number = number_of(payload)

@@ -62,6 +62,12 @@ def encode(payload: int) -> Soft:
     return np.array(out)
 
 
+def likeness(code: Soft, soft: Soft) -> float:
+    """The cosine between a code and what was read; 0 where nothing was."""
+    length = float(np.sqrt(np.mean(soft**2)))
+    return float(np.mean(code * soft)) / length if length > 0 else 0.0
+
+
 def decode(soft: Sequence[float] | Soft) -> int:
     """The 56 bits whose code agrees best with 124 soft values (Viterbi's algorithm)."""
     values = np.asarray(soft, dtype=np.float64).reshape(-1, len(_GENERATORS))

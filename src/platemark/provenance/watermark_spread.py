@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platemark.imaging.marking import SIDE, Levels, Rows, Surface, texture, worn
-from platemark.provenance.watermark_code import CODE_BITS, Soft
+from platemark.provenance.watermark_code import CODE_BITS, Soft, likeness
 
 METHOD = "iss-dct-1"
 # Cycles per half width of the square: below lie a picture's strong contrasts, above little survives JPEG and scaling.
@@ -200,6 +200,5 @@ class _Writing:
 
     def worn(self, spectrum: Levels) -> float:
         """The cosine between the code and what is read of a copy of half the size as JPEG 50."""
-        soft = self.pattern.gather(levelled(transform(worn(self.changed(spectrum), *self.surface.picture.size))))
-        length = float(np.sqrt(np.mean(soft**2)))
-        return float(np.mean(self.code * soft)) / length if length > 0 else 0.0
+        copy = worn(self.changed(spectrum), *self.surface.picture.size)
+        return likeness(self.code, self.pattern.gather(levelled(transform(copy))))

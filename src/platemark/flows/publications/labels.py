@@ -8,9 +8,10 @@ from platemark.imaging.label import hindrance
 from platemark.imaging.rendition import scaled
 
 
-def burns(platform: Platform, audience: str | None, asked: bool | None) -> bool:
-    """What was asked for, or what is configured for the audience."""
-    return audience in platform.limits.labelling.burned_for if asked is None else asked
+def burns(platform: Platform, planned: Publication, asked: bool | None) -> bool:
+    """What was asked for, or what is configured for the audience; False where there is no label."""
+    usual = planned.audience in platform.limits.labelling.burned_for
+    return planned.label_text is not None and (usual if asked is None else asked)
 
 
 def check_room(platform: Platform, image: Image, planned: Publication) -> None:

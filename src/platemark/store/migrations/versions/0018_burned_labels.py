@@ -9,8 +9,7 @@ down_revision = "0017"
 
 def upgrade() -> None:
     """Earlier ones have not."""
-    with op.batch_alter_table("publications") as table:
-        table.add_column(sa.Column("burn_label", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("publications", sa.Column("burn_label", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
