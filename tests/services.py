@@ -26,6 +26,7 @@ import httpx2
 import obstore
 import psycopg
 import pytest
+import sqlalchemy
 from obstore.store import AzureStore, S3Store
 from psycopg import sql
 
@@ -39,6 +40,11 @@ AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 AZURE_VERSION = "2023-11-03"
 # After the method, where other requests say what they carry.
 NEWLINES = "\n" * 12
+# Only of its own database: other tests use the same server.
+CUT_THE_OTHERS = sqlalchemy.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 _session = pytest.StashKey[IO[bytes]]()
 
 

@@ -16,6 +16,7 @@ from platemark.core.project import Project
 from platemark.samples import NOW, fresh_id, sample_event, sample_generation, sample_nouns
 from platemark.store.database import Database
 from platemark.store.upgrade import upgrade
+from services import CUT_THE_OTHERS
 
 
 async def test_transactions_of_a_project_never_wait_for_each_other_in_a_circle(database: Database) -> None:
@@ -144,12 +145,11 @@ async def test_one_process_leads_on_postgres(postgres_url: str) -> None:
 
 
 async def test_a_leader_that_loses_its_connection_holds_nobody_up(postgres_url: str) -> None:
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     async with Database.open(postgres_url) as one, Database.open(postgres_url) as two:
         async with one.leading("adopt") as first:
             assert first
             async with two.transaction() as tx:
-                await tx._run(cut)
+                await tx._run(CUT_THE_OTHERS)
             async with two.leading("adopt") as second:
                 assert second
         async with one.leading("adopt") as first:

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
@@ -17,9 +17,10 @@ from platemark.core.generation import Generation
 from platemark.core.project import Project
 from platemark.core.review import Review
 from platemark.samples import NOW, sample_event, sample_generation, sample_nouns
-from platemark.store.connections import POOL
+from platemark.store.connections import POOL, WAIT_SECONDS, write_ahead
 from platemark.store.database import Database
 from platemark.store.upgrade import upgrade
+from services import CUT_THE_OTHERS
 
 CANARY = "a canary in the prompt"
 
@@ -41,6 +42,30 @@ async def test_a_locked_file_is_said_and_still_read(tmp_path: Path) -> None:
         other.close()
         async with database.transaction() as tx:
             await tx.add(project("prj_1"))
+
+
+def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    path, tries = tmp_path / "platemark.db", list[str]()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    def let_go_after_two(statement: str) -> None:
+        tries.append(statement)
+        if tries.count("PRAGMA journal_mode=WAL") == 2:
+            other.execute("COMMIT")
+
+    with closing(sqlite3.connect(path)) as file, closing(other):
+        file.set_trace_callback(let_go_after_two)
+        write_ahead(file, WAIT_SECONDS)
+        assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_new_file_that_is_never_let_go_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "platemark.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(sqlite3.connect(path)) as file:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            write_ahead(file, 0.05)
 
 
 async def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
@@ -114,14 +139,13 @@ async def test_what_the_server_complains_of_is_said(
 
 async def test_a_connection_that_is_cut_is_said_and_replaced(postgres_url: str) -> None:
     await upgrade(postgres_url)
-    cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     async with Database.open(postgres_url) as database, Database.open(postgres_url) as killer:
 
         async def be_cut() -> None:
             async with database.transaction() as tx:
                 await tx.add(project("prj_1"))
                 async with killer.transaction() as other:
-                    await other._run(cut)
+                    await other._run(CUT_THE_OTHERS)
                 await tx.add(project("prj_2"))
 
         with pytest.raises(DatabaseUnavailable, match=r"stopping|does not answer"):

@@ -9,6 +9,7 @@ import sqlalchemy.event
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
 from platemark.settings import CONTRACT_VERSION
+from platemark.store import connections
 
 APPLICATION = "platemark"
 VERSION = f"contract-{CONTRACT_VERSION}"
@@ -29,7 +30,8 @@ def open_engine(url: str) -> sa.Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # DBOS sets these only on engines that it makes itself; the write-ahead log is worth a factor of four.
     connection.isolation_level = "IMMEDIATE"
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+    connections.write_ahead(connection, connections.WAIT_SECONDS)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

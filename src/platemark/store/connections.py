@@ -1,5 +1,7 @@
 """Connections to SQLite and PostgreSQL, set up so that both keep the same promises."""
 
+import sqlite3
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +27,7 @@ _DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _IDLE_SECONDS = 120
+_TURN_SECONDS = 0.02
 
 
 def parse(url: str) -> URL:
@@ -93,6 +96,20 @@ async def run_all(session: Session, *statements: Statement) -> list[Answer]:
         return await session.run(*statements)
 
 
+def write_ahead(file: sqlite3.Connection, wait_seconds: float) -> None:
+    """Wait for locks, and keep a write-ahead log. Of the processes that turn to it at once SQLite lets one win."""
+    file.execute(f"PRAGMA busy_timeout={round(wait_seconds * 1000)}").close()
+    end = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return file.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            # This statement does not heed the timeout where two would wait for each other.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_TURN_SECONDS)
+
+
 def _options(url: URL) -> dict[str, Any]:
     connect_args = {} if is_sqlite(url) else {"connect_timeout": 10, "application_name": "platemark", **url.query}
     # Parameters are hidden because errors would quote prompts.
@@ -101,8 +118,6 @@ def _options(url: URL) -> dict[str, Any]:
 
 def _prepare_sqlite(engine: Engine, wait_seconds: float, *, begin: str, foreign_keys: bool = True) -> None:
     pragmas = (
-        f"busy_timeout={round(wait_seconds * 1000)}",
-        "journal_mode=WAL",
         # NORMAL may lose what was committed just before a power cut, such as an attempt that was paid for.
         "synchronous=FULL",
         f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
@@ -111,10 +126,9 @@ def _prepare_sqlite(engine: Engine, wait_seconds: float, *, begin: str, foreign_
     def prepare(dbapi: Any, _record: object) -> None:
         # The driver's own idea of when a transaction begins is too late for us.
         dbapi.isolation_level = None
-        cursor = dbapi.cursor()
+        write_ahead(dbapi, wait_seconds)
         for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+            dbapi.execute(f"PRAGMA {pragma}").close()
 
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
