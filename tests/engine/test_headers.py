@@ -16,7 +16,7 @@ from platemark.engine.models.headers import Tensor, printable, read_header
 
 GOOD = header_of({"a": (2, 3), "b": (), "c": (0, 5)})
 UNET = POCKET / "unet" / "diffusion_pytorch_model.safetensors"
-many = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 library: Any = safetensors
 
 

@@ -1,6 +1,6 @@
 """Generate: what a provider does becomes images, or one clear, recorded outcome."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from platemark.flows import generate, retry
 from platemark.flows.cancel import cancel
 from platemark.flows.record import image_record
 from platemark.simulate.scripted import Scripted
+from waiting import until
 from workbench import Bench, open_bench
 
 
@@ -204,15 +205,6 @@ async def test_canceled_while_it_waits(bench: Bench) -> None:
     assert (await cancel(bench.platform, bench.caller, generation.id)).status == "canceled"
     assert (await bench.run(generation)).status == "canceled"
     assert bench.provider.calls.total() == 0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others run until it is so."""
-    for _ in range(10_000):
-        if condition():
-            return
-        await anyio.sleep(0.001)
-    raise AssertionError("it never came true")
 
 
 async def test_canceled_while_it_runs(bench: Bench) -> None:

@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from platemark.core.errors import (
@@ -45,6 +45,7 @@ from platemark.flows.record import generation_record
 from platemark.flows.retry import retry
 from platemark.simulate.pictures import striped
 from platemark.simulate.scripted import Scripted
+from waiting import left_once
 from workbench import Bench, as_part, open_bench
 
 pytestmark = pytest.mark.anyio
@@ -449,8 +450,7 @@ async def test_p2_what_may_have_been_bought_is_not_bought_elsewhere(row: Row) ->
     """Its provider is taken out of the configuration during a call: nobody can be asked what became of it."""
     asked = await row.ask()
     row.first.steps, row.first.step_seconds = 1, 60.0
-    with anyio.move_on_after(0.3):
-        await generate.call(row.bench.platform, asked.id)
+    await left_once(lambda: row.calls == (1, 0, 0), partial(generate.call, row.bench.platform, asked.id))
     assert [made.state for made in await row.bench.attempts(asked)] == ["sent"]
     row.bench.change(providers={"second": row.second, "third": row.third})
     done = await row.bench.run(asked)
@@ -469,8 +469,11 @@ async def test_a_crash_at_the_second_model_goes_on_there_by_its_ticket(row: Row)
     row.first.script = failing(DOWN)
     row.second.tickets, row.second.steps, row.second.step_seconds = True, 1, 60.0
     moved = await row.bench.run(await row.ask())
-    with anyio.move_on_after(0.3):
-        await generate.call(row.bench.platform, moved.id)
+
+    async def told_its_ticket() -> bool:
+        return any(attempt.ticket for attempt in await row.bench.attempts(moved))
+
+    await left_once(told_its_ticket, partial(generate.call, row.bench.platform, moved.id))
     row.second.step_seconds = 0.0
     done = await row.bench.run(moved)
     assert (done.status, done.model, row.calls, row.second.resumed.total()) == (
@@ -520,11 +523,13 @@ async def test_a_persons_retry_starts_the_route_again(row: Row) -> None:
 async def test_p2_a_persons_retry_asks_after_the_ticket_first(row: Row) -> None:
     row.first.script = failing(DOWN)
     row.second.tickets, row.second.steps, row.second.step_seconds = True, 1, 30.0
-    row.bench.change(limits=replace(row.bench.platform.limits, attempt_timeout=timedelta(milliseconds=200)))
+    unhurried = row.bench.platform.limits
+    row.bench.change(limits=replace(unhurried, attempt_timeout=timedelta(milliseconds=500)))
     failed = await row.make()
     assert (failed.status, failed.model) == ("failed", "second/studio")
     again = await retry(row.bench.platform, row.bench.caller, failed.id)
     assert again.model == "second/studio"
+    row.bench.change(limits=unhurried)
     row.second.step_seconds = 0.0
     done = await row.bench.run(again)
     assert (done.status, row.calls, row.second.resumed.total()) == ("succeeded", (1, 1, 0), 1)

@@ -23,11 +23,13 @@ async def test_what_was_given_up_as_unknown_is_asked_after_by_its_ticket(tmp_pat
     async with open_bench(tmp_path) as bench:
         provider = Scripted(tickets=True, free_repeat=False, steps=1, step_seconds=30.0)
         bench.change(providers={"scripted": provider})
-        bench.change(limits=replace(bench.platform.limits, attempt_timeout=timedelta(milliseconds=200)))
+        unhurried = bench.platform.limits
+        bench.change(limits=replace(unhurried, attempt_timeout=timedelta(milliseconds=500)))
         failed = await bench.make()
         assert failed.error is not None
         assert (failed.status, failed.error["code"], failed.needs_attention) == ("failed", "outcome_unknown", True)
         provider.step_seconds = 0.0
+        bench.change(limits=unhurried)
         again = await retry(bench.platform, bench.caller, failed.id)
         done = await bench.run(again)
         attempts = await bench.attempts(done)

@@ -112,7 +112,7 @@ async def _open_once(folder: Path) -> None:
         pass
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(MOVES), st.integers(0, 700)), min_size=1, max_size=12)
 )

@@ -31,7 +31,7 @@ def fitting(rows: list[Row], project: str | None, generated: bool) -> list[Row]:
     return [row for row in rows if project in (None, row.project) and row.generated >= generated]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(ROW, max_size=12, unique_by=lambda row: row.id),
     st.lists(HASH, min_size=1, max_size=3),
@@ -56,7 +56,7 @@ def test_it_finds_what_comparing_one_by_one_finds(
     assert [parts[id] for id in got] == sorted(parts[id] for id in got)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**64 - 1)), min_size=1, max_size=40),
     st.lists(st.integers(0, 2**64 - 1), min_size=4, max_size=4),

@@ -194,7 +194,7 @@ async def test_a_manifest_that_lies_elsewhere_is_not_fetched(world: World) -> No
 @pytest.mark.slow
 async def test_a_certificate_that_has_ended_is_invalid_and_points_nowhere(world: World) -> None:
     # C2PA refuses to sign with one that has ended, so this one ends while we wait.
-    ending = chain(KEYS["es256"](), now=datetime.now(UTC) - timedelta(days=10) + timedelta(seconds=3), days=10)
+    ending = chain(KEYS["es256"](), now=datetime.now(UTC) - timedelta(days=10) + timedelta(seconds=8), days=10)
     data, trust = await anyio.to_thread.run_sync(signed, ending), TrustList("c2pa", root(ending), "2026-07-10")
     assert (await read(world, data, trust)).status == "trusted"
     await anyio.sleep((ending.certificates[0].not_valid_after_utc - datetime.now(UTC)).total_seconds() + 1.1)

@@ -258,8 +258,8 @@ async def test_without_its_time_stamp_nothing_is_sealed_unless_the_operator_allo
 
 @pytest.fixture(scope="module")
 def ending(tmp_path_factory: pytest.TempPathFactory) -> Signing:
-    """A certificate that ends in four seconds."""
-    began = datetime.now(UTC) - timedelta(days=10) + timedelta(seconds=4)
+    """A certificate that ends in ten seconds."""
+    began = datetime.now(UTC) - timedelta(days=10) + timedelta(seconds=10)
     return signing(tmp_path_factory.mktemp("ending"), made=chain(KEYS["es256"](), now=began, days=10))
 
 

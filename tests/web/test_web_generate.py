@@ -4,14 +4,16 @@ import base64
 import hashlib
 import io
 import json
+from functools import partial
 
 import anyio
 import pytest
 from PIL import Image
-from webparts import ALL, Site, until
+from webparts import ALL, Site
 
 from platemark.core.errors import EngineCrashed, ProviderRejected
 from platemark.core.updates import Order
+from waiting import left_once, until
 
 GUIDE_PYTHON = {
     "prompt": "a clean editorial illustration of a city skyline at sunrise, soft lighting, modern vector style",
@@ -101,8 +103,8 @@ async def test_a_stop_releases_who_waits(site: Site) -> None:
 
 async def test_a_client_that_leaves_does_not_cancel(site: Site) -> None:
     site.jobs.running = anyio.Event()
-    with anyio.move_on_after(0.3):
-        await site.client.post("/v1/generate", json={"prompt": "a house"})
+    ask = partial(site.client.post, "/v1/generate", json={"prompt": "a house"})
+    await left_once(lambda: site.jobs.submitted == 1, ask)
     site.jobs.running.set()
     (generation,) = (await site.client.get("/v1/generations")).json()["data"]
 

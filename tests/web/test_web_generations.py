@@ -3,13 +3,14 @@
 import json
 
 import anyio
-from webparts import Site, call_of, until
+from webparts import Site, call_of
 
 from platemark.core.audit import AuditLine, verify
 from platemark.core.errors import EngineCrashed, ProviderUnavailable
 from platemark.core.updates import Order
 from platemark.flows import look
 from platemark.web import answers
+from waiting import until
 
 
 async def fail(site: Site) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from webparts import Site, call_of, until
+from webparts import Site, call_of
 
 from platemark.core.errors import DatabaseUnavailable, EngineCrashed
 from platemark.core.updates import Order
 from platemark.system import SystemClock
 from platemark.web import sse
+from waiting import until
 
 
 def parsed(text: str) -> list[tuple[int, str, dict[str, Any]]]:

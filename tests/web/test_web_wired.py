@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from webparts import client_of, until
+from webparts import client_of
 
 from platemark.core.errors import EngineCrashed
 from platemark.core.ports import Platform
@@ -20,6 +20,7 @@ from platemark.simulate.scripted import Scripted, plain_png
 from platemark.web.app import create_app
 from platemark.web.stopping import Stopping
 from platemark.wiring import open_platform
+from waiting import until
 
 
 @dataclass

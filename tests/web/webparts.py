@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import struct
 import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from platemark.system import LocalNotices, OpenBudget, SystemClock, SystemIds
 from platemark.web.app import create_app
 from platemark.web.auth import Call
 from platemark.web.stopping import Stopping
+from waiting import until
 
 ALL = (
     "images:read",
@@ -147,10 +148,12 @@ class InlineJobs:
     platform: Platform | None = None
     running: anyio.Event = field(default_factory=anyio.Event)
     fault: Exception | None = None
+    submitted: int = 0
     active: int = 0
     repeats: bool = True
 
     async def submit(self, generation: Generation, *, delay: float = 0.0) -> None:
+        self.submitted += 1
         self.group.start_soon(self._work, generation)
 
     async def _work(self, generation: Generation) -> None:
@@ -311,16 +314,6 @@ async def open_site(folder: Path, database: Path, **settings: Any) -> AsyncGener
             yield site
         await jobs.settle()
         group.cancel_scope.cancel()
-
-
-async def until(reached: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return once `reached` holds; it is asked again and again."""
-    for _ in range(4_000):
-        found = reached()
-        if found if isinstance(found, bool) else await found:
-            return
-        await anyio.sleep(0.005)
-    raise AssertionError("it never happened")
 
 
 def unavailable() -> Unavailable:
