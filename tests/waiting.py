@@ -1,6 +1,7 @@
 """Waiting for what a test needs instead of for a while: machines that are busy take their time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import anyio
 
@@ -15,7 +16,9 @@ async def until(reached: Callable[[], bool | Awaitable[bool]]) -> None:
     raise AssertionError("it never happened")
 
 
-async def left_once(reached: Callable[[], bool | Awaitable[bool]], work: Callable[[], Awaitable[object]]) -> None:
+async def left_once(
+    reached: Callable[[], bool | Awaitable[bool]], work: Callable[[], Coroutine[Any, Any, object]]
+) -> None:
     """Begin `work` and leave it in the middle, as soon as `reached` holds."""
     async with anyio.create_task_group() as group:
         group.start_soon(work)
