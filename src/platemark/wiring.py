@@ -146,7 +146,7 @@ async def _platform(settings: Settings, stack: AsyncExitStack, database: Databas
         url_secret=await anyio.to_thread.run_sync(key_file, settings.data / _URL_KEY_FILE),
         watermark=await open_watermark(settings),
         origin_detectors=(
-            KnownMarks(**_bounds(settings)),
+            KnownMarks(**limits(settings).picture),
             await anyio.to_thread.run_sync(open_classifier, settings, pool),
             *await stack.enter_async_context(
                 open_services(
@@ -180,7 +180,7 @@ def sentence_model(settings: Settings) -> SentenceModel:
 
 def _image_detectors(settings: Settings, pool: Pool) -> tuple[ImageDetector, ...]:
     """What looks at pixels; the classifiers also tell whether there is a picture at all."""
-    bounds = _bounds(settings)
+    bounds = limits(settings).picture
     if not settings.image_classifiers:
         return Blankness(**bounds), switched_off()
     return (ImageSafety.in_pool(pool, image_networks(settings.cache), **bounds),)
@@ -188,12 +188,7 @@ def _image_detectors(settings: Settings, pool: Pool) -> tuple[ImageDetector, ...
 
 def _hash_lists(settings: Settings, database: Database, clock: Clock) -> HashLists:
     stored, seconds = StoredHashes(database), settings.hash_list_seconds
-    return HashLists(stored, clock.monotonic, seconds=seconds, **_bounds(settings))
-
-
-def _bounds(settings: Settings) -> dict[str, int]:
-    """Of a picture that is decoded to be looked at."""
-    return {"max_bytes": settings.max_image_bytes, "max_pixels": settings.max_pixels}
+    return HashLists(stored, clock.monotonic, seconds=seconds, **limits(settings).picture)
 
 
 def image_networks(cache: Path) -> Networks:

@@ -16,7 +16,9 @@ from platemark.providers.http import as_base64
 def striped(width: int, height: int, *told: bytes | str | int) -> bytes:
     """A PNG of stripes whose colours and widths follow from what was told: prompt, seed, sources."""
     digest = hashlib.sha256("\n".join(map(repr, told)).encode()).digest()
-    one, other = digest[:3], bytes(255 - level for level in digest[:3])
+    # Far enough from grey that its opposite is another colour.
+    one = bytes((digest[0] // 3, digest[1], digest[2]))
+    other = bytes(255 - level for level in one)
     stripe = 2 + digest[3] % 14
     left = width * (64 + digest[4] % 128) // 256
     rows = (b"\0" + one * left + other * (width - left), b"\0" + other * left + one * (width - left))

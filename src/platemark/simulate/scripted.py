@@ -121,7 +121,9 @@ class Scripted:
         sources = b"".join((order.image or b"", order.mask or b"", *order.guides))
         for index, seed in enumerate(order.seeds):
             digest = hashlib.sha256(f"{order.prompt}\n{seed}".encode() + sources).digest()
-            png = plain_png(order.parameters.width, order.parameters.height, (digest[0], digest[1], digest[2]))
+            # Never so light that white beside it is a blank picture.
+            colour = (digest[0] // 2, digest[1], digest[2])
+            png = plain_png(order.parameters.width, order.parameters.height, colour)
             if index in self.withheld:
                 yield Withheld(index, ("sexual content",))
             else:
