@@ -114,6 +114,10 @@ class Bench:
         async with self.platform.store.reading() as read:
             return await read.all(Attempt, generation=generation.id, order_by="number")
 
+    async def ticketed(self, generation: Generation) -> bool:
+        """A provider has told its ticket."""
+        return any(attempt.ticket for attempt in await self.attempts(generation))
+
     async def events(self, generation: Generation) -> list[str]:
         async with self.platform.store.reading() as read:
             return [event.type for event in await read.events(generation.project, generation=generation.id)]

@@ -257,17 +257,18 @@ def test_a_graceful_stop_ends_streams_politely_and_loses_nothing(tmp_path: Path)
         started = http.post(
             "/v1/generate", json={"prompt": "a cat at night", "steps": 150, "n": 4}, headers={"Prefer": "respond-async"}
         ).json()
-        hearing, ended = threading.Event(), threading.Event()
+        drawing, ended = threading.Event(), threading.Event()
 
         def read() -> None:
             with served.http as other, other.stream("GET", started["urls"]["events"]) as stream:
-                for _ in stream.iter_lines():
-                    hearing.set()
+                for line in stream.iter_lines():
+                    if "generation.progress" in line:
+                        drawing.set()
             ended.set()
 
         reader = threading.Thread(target=read)
         reader.start()
-        assert hearing.wait(30)
+        assert drawing.wait(30)
         assert served.stop() == 0
         reader.join(30)
         assert ended.is_set(), "the stream was cut off instead of ended"

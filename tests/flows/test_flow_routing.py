@@ -469,11 +469,7 @@ async def test_a_crash_at_the_second_model_goes_on_there_by_its_ticket(row: Row)
     row.first.script = failing(DOWN)
     row.second.tickets, row.second.steps, row.second.step_seconds = True, 1, 60.0
     moved = await row.bench.run(await row.ask())
-
-    async def told_its_ticket() -> bool:
-        return any(attempt.ticket for attempt in await row.bench.attempts(moved))
-
-    await left_once(told_its_ticket, partial(generate.call, row.bench.platform, moved.id))
+    await left_once(partial(row.bench.ticketed, moved), partial(generate.call, row.bench.platform, moved.id))
     row.second.step_seconds = 0.0
     done = await row.bench.run(moved)
     assert (done.status, done.model, row.calls, row.second.resumed.total()) == (

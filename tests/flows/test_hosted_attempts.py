@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from platemark.flows.cancel import cancel
 from platemark.flows.generate import call
 from platemark.flows.retry import retry
 from platemark.simulate.scripted import Scripted
+from waiting import until
 from workbench import open_bench
 
 pytestmark = pytest.mark.anyio
@@ -66,8 +68,7 @@ async def test_cancelling_reaches_the_provider(tmp_path: Path) -> None:
         generation = await bench.ask()
         async with anyio.create_task_group() as group:
             group.start_soon(call, bench.platform, generation.id)
-            while not any(attempt.ticket for attempt in await bench.attempts(generation)):
-                await bench.platform.notices.wait(generation.id, 0.05)
+            await until(partial(bench.ticketed, generation))
             await cancel(bench.platform, bench.caller, generation.id)
         ended = await bench.again(generation)
     assert ended.status == "canceled"

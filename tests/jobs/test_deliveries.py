@@ -11,6 +11,7 @@ from platemark.core.errors import DatabaseUnavailable
 from platemark.flows import publish
 from platemark.jobs.deliveries import post
 from releasing import clear, targets_of
+from waiting import until
 from workbench import open_bench
 
 
@@ -41,12 +42,13 @@ async def test_a_release_is_delivered_by_the_background_loop(tmp_path: Path) -> 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(post, replace(bench.platform, store=Shaky(store)), 0.01)
             made = await publish.publish(bench.platform, bench.caller, image.id, targets=["out"])
-            state = "pending"
-            while state == "pending":
-                await anyio.sleep(0.02)
+
+            async def delivered() -> bool:
                 async with store.reading() as read:
                     (row,) = await read.all(Delivery, publication=made.id)
-                    state = row.state
-            assert state == "delivered"
+                assert row.state in ("pending", "delivered")
+                return row.state == "delivered"
+
+            await until(delivered)
             assert await anyio.Path(tmp_path / "out" / made.id / "publication.json").exists()
             tasks.cancel_scope.cancel()

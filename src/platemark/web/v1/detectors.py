@@ -18,7 +18,6 @@ from platemark.web.negotiation import wants_page
 from platemark.web.v1.filters import Filters
 
 router = APIRouter(tags=["reports"])
-_HTML = "text/html"
 
 
 @router.get(
@@ -42,7 +41,7 @@ async def listing(call: Reporter, filters: Annotated[Filters, Query()]) -> Respo
     operation_id="get_detector_report",
     summary="Read a report on a detector",
     responses={
-        200: {"model": ComparedReportResource, "content": {_HTML: {"schema": {"type": "string"}}}},
+        200: {"model": ComparedReportResource, "content": {"text/html": {"schema": {"type": "string"}}}},
         **documented.faults(NotFound),
     },
 )
